@@ -1,0 +1,322 @@
+/* cli/queue.c: postern queue list|show|retry|hold|release|remove.
+ *
+ * Asks the running gateway, a page at a time. When none is running, list and show read the spool
+ * themselves: what waits can always be seen. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/cli.h"
+#include "queue/queue.h"
+#include "spool/spool.h"
+#include "util/cleanup.h"
+#include "util/mem.h"
+
+#define PAGE 500
+
+struct query {
+    struct cli_common   common;
+    const char         *action; /* list, show, retry... */
+    struct queue_filter filter;
+    const char         *why;
+    long                limit; /* 0: all */
+    size_t              printed;
+    int                 show;
+};
+
+static const char *string(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return s ? s : "";
+}
+
+/* "3d04h", "12m", "45s": an age at a glance. */
+static const char *age_text(double seconds, char *buf, size_t size)
+{
+    long s = seconds > 0 ? (long)seconds : 0;
+
+    if (s >= 86400)
+        snprintf(buf, size, "%ldd%02ldh", s / 86400, s % 86400 / 3600);
+    else if (s >= 3600)
+        snprintf(buf, size, "%ldh%02ldm", s / 3600, s % 3600 / 60);
+    else if (s >= 60)
+        snprintf(buf, size, "%ldm%02lds", s / 60, s % 60);
+    else
+        snprintf(buf, size, "%lds", s);
+    return buf;
+}
+
+static void print_rcpt(const json_t *r, int show)
+{
+    char next[32] = "";
+
+    if (!show && (!strcmp(string(r, "state"), "delivered") || !strcmp(string(r, "state"), "done")))
+        return;
+    if (json_object_get(r, "next_try_in"))
+        age_text(json_number_value(json_object_get(r, "next_try_in")), next, sizeof next);
+    printf("    %-32s  tries %" JSON_INTEGER_FORMAT "  %s%s%s\n", string(r, "recipient"),
+           json_integer_value(json_object_get(r, "tries")),
+           json_object_get(r, "reason") ? string(r, "reason") : string(r, "state"),
+           *next ? ", next try in " : "", next);
+    if (json_object_get(r, "text"))
+        printf("        %s%s%s\n", string(r, "status"), *string(r, "status") ? " " : "", string(r, "text"));
+    if (show && json_object_get(r, "decision"))
+        printf("        by %s\n", string(r, "decision"));
+}
+
+static void print_message(struct query *q, const json_t *m)
+{
+    json_t *r;
+    size_t  i;
+    char    age[32];
+
+    printf("%s  age %-7s  %8" JSON_INTEGER_FORMAT " bytes  from <%s>%s\n", string(m, "id"),
+           age_text(json_number_value(json_object_get(m, "age")), age, sizeof age),
+           json_integer_value(json_object_get(m, "size")), string(m, "sender"),
+           json_object_get(m, "bounce") ? "  (bounce)" : "");
+    if (q->show)
+        printf("    received %s by %s from %s\n", string(m, "received"), string(m, "ingress"),
+               string(m, "client"));
+    json_array_foreach (json_object_get(m, "recipients"), i, r)
+        print_rcpt(r, q->show);
+}
+
+/* One message: text, or one element of the JSON array. 0: enough. */
+static int emit(struct query *q, const json_t *m)
+{
+    if (q->limit && q->printed >= (size_t)q->limit)
+        return 0;
+    if (q->common.json) {
+        fputs(q->printed ? ",\n" : "[\n", stdout);
+        json_dumpf(m, stdout, JSON_COMPACT);
+    } else {
+        print_message(q, m);
+    }
+    q->printed++;
+    return 1;
+}
+
+static int finish(const struct query *q)
+{
+    if (q->common.json)
+        fputs(q->printed ? "\n]\n" : "[]\n", stdout);
+    else if (!q->printed)
+        puts(q->filter.all ? "the queue is empty" : "no such message is in the queue");
+    return q->show && !q->printed ? EX_DATAERR : EX_OK;
+}
+
+/* --- offline --- */
+
+static void on_replayed(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                        size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+{
+    struct query    *q = ctx;
+    struct envelope *env;
+    json_t          *m;
+
+    (void)entry;
+    if ((q->limit && q->printed >= (size_t)q->limit) || envelope_decode(meta, meta_len, &env) < 0)
+        return;
+    m = queue_describe(id, env, state, state_len, content_size);
+    if (queue_filter_match(&q->filter, m))
+        emit(q, m);
+    json_decref(m);
+    free(env);
+}
+
+static int list_offline(struct query *q, const struct config *cfg)
+{
+    AUTO_FREE char     *path = mem_printf("%s/shard-00", cfg->spool.path);
+    struct spool_config sc = {.path = path};
+    struct spool       *spool = NULL;
+    char                why[512];
+    int                 r = spool_open(&sc, NULL, on_replayed, q, &spool, why, sizeof why);
+
+    if (r < 0 && r != -ENOENT)
+        return cli_error(r == -EBUSY ? EX_TEMPFAIL : EX_NOINPUT, "the spool can't be read: %s", why);
+    spool_close(&spool);
+    return finish(q);
+}
+
+/* --- online --- */
+
+static json_t *request_of(const struct query *q, const char *verb)
+{
+    json_t *r = json_pack("{s:s}", "verb", verb);
+
+    if (q->filter.id)
+        json_object_set_new(r, "id", json_string(q->filter.id));
+    if (q->filter.recipient)
+        json_object_set_new(r, "recipient", json_string(q->filter.recipient));
+    if (q->filter.domain)
+        json_object_set_new(r, "domain", json_string(q->filter.domain));
+    if (q->filter.sender)
+        json_object_set_new(r, "sender", json_string(q->filter.sender));
+    if (q->filter.held)
+        json_object_set_new(r, "held", json_true());
+    if (q->filter.all)
+        json_object_set_new(r, "all", json_true());
+    if (q->why)
+        json_object_set_new(r, "why", json_string(q->why));
+    return r;
+}
+
+static int list_online(struct query *q, struct control_client *cc)
+{
+    json_int_t after = 0;
+    int        code = 0;
+
+    do {
+        json_t *request = request_of(q, "queue.list"), *answer, *m;
+        size_t  i;
+        long    left = q->limit ? q->limit - (long)q->printed : PAGE;
+
+        json_object_set_new(request, "after", json_integer(after));
+        json_object_set_new(request, "limit", json_integer(left < PAGE ? left : PAGE));
+        answer = control_ask(cc, request, &code);
+        if (!answer || code) {
+            json_decref(answer);
+            return code;
+        }
+        json_array_foreach (json_object_get(answer, "messages"), i, m)
+            emit(q, m);
+        after = json_integer_value(json_object_get(answer, "next"));
+        json_decref(answer);
+    } while (after && (!q->limit || q->printed < (size_t)q->limit));
+    return finish(q);
+}
+
+static int act_online(struct query *q, struct control_client *cc)
+{
+    int        code;
+    json_t    *request = request_of(q, "queue.act"), *answer;
+    json_int_t n;
+
+    json_object_set_new(request, "action", json_string(q->action));
+    answer = control_ask(cc, request, &code);
+    if (!answer || code) {
+        json_decref(answer);
+        return code;
+    }
+    n = json_integer_value(json_object_get(answer, "touched"));
+    if (q->common.json) {
+        json_dumpf(answer, stdout, 0);
+        putchar('\n');
+    } else {
+        printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, n, n == 1 ? "" : "s");
+    }
+    json_decref(answer);
+    return n ? EX_OK : EX_DATAERR;
+}
+
+static int is_action(const char *s)
+{
+    return !strcmp(s, "retry") || !strcmp(s, "hold") || !strcmp(s, "release") || !strcmp(s, "remove");
+}
+
+static int option(struct query *q, int argc, char **argv, int *i)
+{
+    const struct {
+        const char  *name;
+        const char **to;
+    } values[] = {{"--id", &q->filter.id},         {"--recipient", &q->filter.recipient},
+                  {"--domain", &q->filter.domain}, {"--sender", &q->filter.sender},
+                  {"--why", &q->why}};
+    const char *limit;
+    int         r = cli_common_option(&q->common, argc, argv, i);
+
+    for (size_t k = 0; !r && k < sizeof values / sizeof *values; k++)
+        r = cli_value(values[k].name, argc, argv, i, values[k].to);
+    if (r)
+        return r;
+    if ((r = cli_value("--limit", argc, argv, i, &limit)))
+        q->limit = r > 0 ? atol(limit) : 0;
+    else if (!strcmp(argv[*i], "--held"))
+        r = q->filter.held = 1;
+    else if (!strcmp(argv[*i], "--all"))
+        r = q->filter.all = 1;
+    return r;
+}
+
+static int parse(struct query *q, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        int r = option(q, argc, argv, &i);
+
+        if (r < 0)
+            return EX_USAGE;
+        if (r)
+            continue;
+        if (argv[i][0] == '-')
+            return cli_usage("queue", "unknown option %s", argv[i]);
+        if (!q->action)
+            q->action = argv[i];
+        else if (!q->filter.id && !strchr(argv[i], '@'))
+            q->filter.id = argv[i];
+        else if (!q->filter.recipient)
+            q->filter.recipient = argv[i];
+        else
+            return cli_usage("queue", "unexpected argument %s", argv[i]);
+    }
+    if (!q->action)
+        q->action = "list";
+    return 0;
+}
+
+static int named_any(const struct queue_filter *f)
+{
+    return f->id || f->recipient || f->domain || f->sender || f->held || f->all;
+}
+
+static int run_query(struct query *q)
+{
+    struct config         *cfg = NULL;
+    struct control_client *cc = NULL;
+    int                    listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg);
+
+    if (code)
+        return code;
+    code = control_connect(cfg, 'C', listing, &cc);
+    if (!code)
+        code = listing ? list_online(q, cc) : act_online(q, cc);
+    else if (listing)
+        code = list_offline(q, cfg);
+    control_close(&cc);
+    config_free(&cfg);
+    return code;
+}
+
+int cli_queue(int argc, char **argv)
+{
+    struct query q = {0};
+    int          code;
+
+    cli_common_init(&q.common);
+    code = parse(&q, argc, argv);
+    if (code)
+        return code;
+    q.show = !strcmp(q.action, "show");
+    if (!q.show && strcmp(q.action, "list") && !is_action(q.action))
+        return cli_usage("queue", "unknown action %s; expected list, show, retry, hold, release or remove",
+                         q.action);
+    if (q.show && !q.filter.id)
+        return cli_usage("queue", "show needs a queue id");
+    if (is_action(q.action) && !named_any(&q.filter))
+        return cli_usage("queue", "%s which messages? Give an id, a recipient, --domain, --sender, --held "
+                                  "or --all", q.action);
+    if (!named_any(&q.filter))
+        q.filter.all = 1;
+    return run_query(&q);
+}
+
+int cli_mailq(int argc, char **argv)
+{
+    char *args[] = {"queue", "list", NULL};
+
+    (void)argc;
+    (void)argv;
+    return cli_queue(2, args);
+}

@@ -1,0 +1,225 @@
+/* cli/route.c: postern route ADDRESS... [--from A] [--ingress NAME] [--json] [--no-color]: where would
+ * mail for these addresses go, and why? Asks the very function that the queue asks. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "address/address.h"
+#include "cli/cli.h"
+#include "route/route.h"
+#include "util/text.h"
+
+struct options {
+    struct cli_common common;
+    struct route_query query; /* the recipient changes */
+    char *sender;             /* query.sender's memory */
+    int colour;
+    int n;
+    char **addresses;
+};
+
+/* "<ann@example.org>" is "ann@example.org", and "<>" is "". Caller frees. */
+static char *strip_brackets(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len >= 2 && text[0] == '<' && text[len - 1] == '>')
+        return mem_strndup(text + 1, len - 2);
+    return mem_strdup(text);
+}
+
+static int explain_usage(const char *what, const char *text)
+{
+    return cli_usage("route", "%s%s%s; expected ADDRESS... [--from ADDRESS] [--ingress NAME] "
+                              "[--json] [--no-color]", what, *text ? " " : "", text);
+}
+
+/* 1: consumed; 0: not an option; -1: printed. */
+static int parse_option(struct options *o, int argc, char **argv, int *i)
+{
+    const char *from = NULL;
+    int r = cli_common_option(&o->common, argc, argv, i);
+
+    if (r == 0)
+        r = cli_value("--from", argc, argv, i, &from);
+    if (from) {
+        free(o->sender);
+        o->sender = strip_brackets(from);
+        o->query.sender = o->sender;
+    }
+    if (r == 0)
+        r = cli_value("--ingress", argc, argv, i, &o->query.ingress);
+    if (r != 0)
+        return r;
+    if (strcmp(argv[*i], "--no-color") == 0) {
+        o->colour = 0;
+        return 1;
+    }
+    if (argv[*i][0] != '-')
+        return 0;
+    explain_usage("unknown option", argv[*i]);
+    return -1;
+}
+
+static int parse_options(struct options *o, int argc, char **argv)
+{
+    const char *no_color = getenv("NO_COLOR");
+    int rest = 0; /* after "--" all are addresses */
+
+    cli_common_init(&o->common);
+    o->colour = isatty(STDOUT_FILENO) && (!no_color || !*no_color);
+    for (int i = 1; i < argc; i++) {
+        int r = 0;
+
+        if (!rest && strcmp(argv[i], "--") == 0) {
+            rest = 1;
+            continue;
+        }
+        if (!rest)
+            r = parse_option(o, argc, argv, &i);
+        if (r < 0)
+            return EX_USAGE;
+        if (r == 0)
+            o->addresses[o->n++] = argv[i];
+    }
+    return o->n ? EX_OK : explain_usage("no address", "");
+}
+
+/* Says where it went wrong, which the router has no room for. */
+static void print_fault(const char *address, int sender)
+{
+    char shown[256], clean[256];
+    struct postern_address parsed;
+    struct address_fault fault;
+
+    if (address_parse(address, strlen(address), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE,
+                      &parsed, &fault) == 0) {
+        fprintf(stderr, "postern: %s: the domain is no valid internationalized name\n", address);
+        return;
+    }
+    fprintf(stderr, "postern: %s%s: %s\n", sender ? "--from " : "",
+            postern_text_clean(address, strlen(address), clean, sizeof clean),
+            address_fault_text(&fault, address, strlen(address), shown, sizeof shown));
+}
+
+static void print(const struct options *o, const struct route_query *q,
+                  const struct route_decision *d, const struct route_trace *trace, json_t *list)
+{
+    struct buf out = { 0 };
+
+    if (list) {
+        json_array_append_new(list, route_explain_json(q, d, trace));
+        return;
+    }
+    route_explain(q, d, trace, o->colour, &out);
+    fputs(out.data, stdout);
+    buf_free(&out);
+}
+
+/* One address: EX_OK, EX_NOUSER when it would be refused, EX_DATAERR when it is none. */
+static int explain(const struct options *o, const struct route_table *t, const char *address,
+                   json_t *list)
+{
+    char *rcpt = strip_brackets(address);
+    struct route_query q = o->query;
+    struct route_decision decision;
+    struct route_trace trace;
+    int code = EX_OK;
+
+    q.rcpt = rcpt;
+    if (route_decide(t, &q, &decision, &trace) < 0) {
+        print_fault(rcpt, 0);
+        code = EX_DATAERR;
+    } else if (decision.action == ROUTE_FAIL) {
+        code = EX_NOUSER;
+    }
+    if (code != EX_DATAERR || list)
+        print(o, &q, &decision, &trace, list);
+    route_trace_done(&trace);
+    route_decision_done(&decision);
+    free(rcpt);
+    return code;
+}
+
+static int explain_all(const struct options *o, const struct route_table *t)
+{
+    json_t *list = o->common.json ? json_array() : NULL;
+    int code = EX_OK;
+
+    for (int i = 0; i < o->n; i++) {
+        int one = explain(o, t, o->addresses[i], list);
+
+        if (code == EX_OK)
+            code = one;
+    }
+    if (list) {
+        json_dumpf(list, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(list);
+    }
+    return code;
+}
+
+/* A name that does not exist would match no rule, and the answer would mislead. */
+static int check_ingress(const struct options *o, const struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->instance_n && o->query.ingress; i++) {
+        if (cfg->instances[i].kind == CONFIG_INGRESS &&
+            text_casecmp(cfg->instances[i].name, o->query.ingress) == 0)
+            return EX_OK;
+    }
+    if (!o->query.ingress)
+        return EX_OK;
+    return cli_error(EX_DATAERR, "--ingress %s: there is no such ingress", o->query.ingress);
+}
+
+static int load_and_explain(const struct options *o)
+{
+    struct config_errors errors = { 0 };
+    struct config *cfg = NULL;
+    struct route_table *t = NULL;
+    int code = cli_load_config(&o->common, &cfg);
+
+    if (code != EX_OK)
+        return code;
+    if (route_compile(cfg, &t, &errors) < 0)
+        code = cli_print_errors(&errors);
+    if (code == EX_OK)
+        code = check_ingress(o, cfg);
+    if (code == EX_OK)
+        code = explain_all(o, t);
+    config_errors_free(&errors);
+    route_free(&t);
+    config_free(&cfg);
+    return code;
+}
+
+/* The same goes for a sender that is no address. */
+static int check_sender(const struct options *o)
+{
+    struct postern_address parsed;
+    struct address_fault fault;
+
+    if (!o->sender || !*o->sender ||
+        address_parse(o->sender, strlen(o->sender), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE,
+                      &parsed, &fault) == 0)
+        return EX_OK;
+    print_fault(o->sender, 1);
+    return EX_DATAERR;
+}
+
+int cli_route(int argc, char **argv)
+{
+    struct options o = { .addresses = mem_zalloc(((size_t)argc + 1) * sizeof *o.addresses) };
+    int code = parse_options(&o, argc, argv);
+
+    if (code == EX_OK)
+        code = check_sender(&o);
+    if (code == EX_OK)
+        code = load_and_explain(&o);
+    free(o.sender);
+    free(o.addresses);
+    return code;
+}

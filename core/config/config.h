@@ -1,0 +1,157 @@
+/* config/config.h: what the operator said: the JSON files of conf.d, merged and validated.
+ *
+ * Loading never has an effect beside memory. Every error names the file, the JSON pointer (and the
+ * line for a syntax error), what was found and what was expected:
+ *
+ *   conf.d/20-out.json#/transports/smtp-out/port: found 70000, expected 1 to 65535
+ *   conf.d/20-out.json#/transports/smtp-out/timout: unknown key; did you mean "timeout"?
+ *   conf.d/10-in.json#/ingress/smtp-in/retry: unknown key; "retry" belongs in /queue
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <postern/plugin.h>
+
+#include "util/mem.h"
+
+/* --- errors, gathered: one line each --- */
+struct config_errors {
+    size_t n;
+    char **lines;
+};
+void config_error(struct config_errors *e, const char *file, const char *pointer, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void config_errors_free(struct config_errors *e);
+
+/* --- the option engine: any JSON object, any table --- */
+
+/* Where a value came from. file is as the operator would write it; pointer is RFC 6901. */
+struct config_origin {
+    const char *file;
+    const char *pointer;
+};
+
+/* Fills `settings` (zeroed, as large as the table's struct) from `object` (NULL: all defaults) and says
+ * what is wrong in `errors`. Strings and lists live in the arena. PATHs are made absolute against the
+ * folder of `origin.file`. `step` is the row size the table's author was compiled with. Keys beginning
+ * with "$comment" are skipped; `skip` (NULL-ended, may be NULL) names keys that are somebody else's
+ * ("plugin"). Returns 0, or -EINVAL when errors were added. */
+int config_fill(struct arena *a, const struct postern_option *table, size_t step, json_t *object,
+                const struct config_origin *origin, const char *const *skip, void *settings,
+                struct config_errors *errors);
+
+/* A table as JSON, for `plugin info --json`, and later as JSON Schema. New reference. */
+json_t *config_table_json(const struct postern_option *table, size_t step);
+
+/* --- the gateway's own sections --- */
+
+struct config_server {
+    const char *hostname;    /* default: the machine's name                                      */
+    const char *postmaster;  /* default "postmaster": gets what can be neither delivered nor returned */
+    int64_t     hop_count_max;
+    int64_t     message_size_max;
+    int64_t     recipients_max;
+    int64_t     offload_threads;
+    int64_t     delivery_deadline; /* usec: a job not settled by then is taken from its plugin    */
+};
+struct config_spool {
+    const char *path;
+    int64_t     segment_size, inline_max, cache, reserve, min_free, sync_delay;
+};
+struct config_queue {
+    struct postern_strings retry;    /* durations; the last one repeats; default "30m"            */
+    int64_t                jitter;   /* percent                                                   */
+    int64_t                lifetime; /* usec; default 3 days                                      */
+    int64_t                bounce_lifetime; /* usec, for DSNs                                     */
+    int64_t                destination_concurrency; /* default 20                                 */
+    int64_t                concurrency;             /* all destinations together                  */
+    int64_t                dead_min, dead_max; /* usec: back-off of an unreachable destination    */
+    int64_t                bounce_body_max;    /* bytes of the returned body                      */
+};
+struct config_log {
+    int64_t     level;  /* choice error|warning|notice|info|debug: index + 3 is postern_level     */
+    int64_t     format; /* choice text|json */
+    const char *file;
+};
+struct config_control {
+    const char *socket;
+};
+struct config_dns {
+    struct postern_strings servers; /* "127.0.0.1:5353"; empty: the system's                      */
+    int64_t                timeout, tries, cache_max, ipv6; /* ipv6: bool                         */
+};
+struct config_rule { /* one of routing.rules; see route/route.h for meanings */
+    struct postern_strings recipient, domain, sender, ingress; /* match: any of each list, all lists */
+    const char            *transport;   /* action: exactly one of transport, rewrite, fail, hold, discard */
+    struct postern_strings next_hops;
+    const char            *rewrite;
+    const char            *fail;        /* "5.7.1 text" or text                                   */
+    const char            *hold;        /* why                                                    */
+    int64_t                discard;     /* bool */
+    int64_t                accept_from; /* choice trusted|anyone                                  */
+    struct postern_strings params;      /* "name=value", handed to the transport (job_param)      */
+    const char            *comment;
+};
+struct config_routing {
+    struct postern_strings local_domains; /* default: server.hostname and "localhost"             */
+    const char            *local_transport;
+    struct postern_objects rules; /* struct config_rule; concatenated over files in name order    */
+    struct config_rule     dflt;  /* key "default" */
+};
+
+/* A plugin instance: {"transports": {"smtp-out": {"plugin": "smtp-out", ...}}}. */
+enum config_kind { CONFIG_INGRESS, CONFIG_TRANSPORT };
+struct config_instance {
+    enum config_kind     kind;
+    const char          *name;
+    const char          *plugin; /* "plugin" key; default: the instance's name                    */
+    int                  enabled; /* "enabled" key, default true; a disabled one is validated too */
+    json_t              *object; /* borrowed from the tree                                        */
+    struct config_origin origin;
+    /* filled in by plugin_resolve (plugin/plugin.h) */
+    const struct postern_plugin *descriptor;
+    void                        *settings;
+};
+
+struct config {
+    struct arena         *arena;
+    json_t               *tree; /* merged */
+    struct config_server  server;
+    struct config_spool   spool;
+    struct config_queue   queue;
+    struct config_log     log;
+    struct config_control control;
+    struct config_dns     dns;
+    struct config_routing routing;
+    struct config_origin *rule_origins;  /* as many as routing.rules.n                            */
+    struct config_origin  local_origin;  /* of local_domains ("(built in)" when defaulted)        */
+    struct config_origin  default_origin;
+    struct config_instance *instances;
+    size_t                  instance_n;
+    const char             *source; /* the folder, or "(built in)"                                */
+    size_t                  file_n; /* files read from it                                         */
+};
+
+/* Loads `dir` (NULL: the embedded defaults only). Files *.json in name order; sections that no file
+ * mentions come from the embedded defaults: smtp-in on 127.0.0.1:2525, local-mbox for local users,
+ * smtp-out for the rest (relaying only for loopback clients). `state` (may be NULL; from
+ * POSTERN_STATE) replaces /var/spool/postern, /var/mail and /run/postern by state/spool, state/mail,
+ * state/control.sock in the defaults. Merging: top-level keys by name; inside a section, keys of
+ * different files join; the same key twice is an error that names both files, except
+ * routing.rules, which are concatenated. Plugins' sections are not validated here (plugin_resolve does).
+ * *ret is set also when there were errors (for more checks), NULL only when nothing could be read. */
+int  config_load(const char *dir, const char *state, struct config **ret, struct config_errors *errors);
+void config_free(struct config **c);
+
+/* All the core tables, by section name, for `postern check`, docs and the "belongs in" hint. */
+struct config_section {
+    const char                  *name; /* "queue" */
+    const struct postern_option *table;
+};
+extern const struct config_section config_sections[]; /* NULL name ends */
+
+#endif

@@ -1,0 +1,11 @@
+/* config/read.h: a whole file into memory, bounded. */
+#ifndef CONFIG_READ_H
+#define CONFIG_READ_H
+
+#include <stddef.h>
+
+/* Reads a regular file of at most max bytes; a NUL follows the bytes. 0, -errno, -EFBIG: larger,
+ * -EINVAL: no regular file. *ret is malloc'ed. */
+int config_read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len);
+
+#endif

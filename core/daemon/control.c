@@ -1,0 +1,315 @@
+/* daemon/control.c: the control socket: who may ask, one JSON line for each question and answer.
+ *
+ * The first byte of a connection says what it is for: 'C' a control dialogue, 'S' SMTP on behalf of a
+ * local user (`postern send -bs`), which is handed to an ingress plugin as it is. Anybody may submit
+ * mail; looking and acting is for root and the gateway's own user (SO_PEERCRED tells who is asking). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/control_private.h"
+#include "log/log.h"
+#include "util/mem.h"
+
+#define CONTROL_LINE_MAX  (4u << 20) /* a submission with very many recipients */
+#define CONTROL_CLIENTS   64u
+
+int control_bind(const char *path, int *ret_fd, char *why, size_t why_size)
+{
+    char *endpoint = mem_printf("unix:%s", path);
+    int   r = net_bind(endpoint, ret_fd, why, why_size);
+
+    free(endpoint);
+    /* Everybody may knock; what he may do is decided when he asks. */
+    if (r >= 0 && chmod(path, 0666) < 0)
+        r = 0;
+    return r;
+}
+
+void control_answer(struct control_session *s, json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+
+    json_decref(answer);
+    if (text) {
+        stream_write(s->stream, text, strlen(text));
+        stream_write(s->stream, "\n", 1);
+    }
+    free(text);
+}
+
+void control_refuse(struct control_session *s, int code, const char *why)
+{
+    control_answer(s, json_pack("{s:s, s:i}", "error", why, "code", code));
+}
+
+static void session_free(struct control_session *s)
+{
+    s->control->sessions--;
+    list_del(&s->link);
+    control_submit_abort(s);
+    stream_close(s->stream);
+    free(s);
+}
+
+static void status(struct control_session *s)
+{
+    const struct control_env *env = &s->control->env;
+    struct spool_stats        st;
+    json_t                   *spool;
+
+    spool_stats(env->spool, &st);
+    spool = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "live_messages",
+                      (json_int_t)st.live_messages, "segments", (json_int_t)st.segments,
+                      "segment_bytes", (json_int_t)st.segment_bytes, "cache_bytes",
+                      (json_int_t)st.cache_bytes, "damaged_records", (json_int_t)st.damaged_records,
+                      "synced_groups", (json_int_t)st.synced_groups, "appended",
+                      (json_int_t)st.appended, "full", st.full, "failed", st.failed);
+    control_answer(s, json_pack("{s:s, s:i, s:f, s:I, s:o, s:o}", "hostname",
+                                env->config->server.hostname, "pid", (int)getpid(), "up",
+                                (double)(loop_now(env->loop) - env->started) / 1e6, "connections",
+                                (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue",
+                                queue_status(env->queue)));
+}
+
+static struct queue_filter filter_of(const json_t *request)
+{
+    return (struct queue_filter){
+        .id = json_string_value(json_object_get(request, "id")),
+        .recipient = json_string_value(json_object_get(request, "recipient")),
+        .domain = json_string_value(json_object_get(request, "domain")),
+        .sender = json_string_value(json_object_get(request, "sender")),
+        .held = json_is_true(json_object_get(request, "held")),
+        .all = json_is_true(json_object_get(request, "all")),
+    };
+}
+
+static void list_queue(struct control_session *s, const json_t *request)
+{
+    struct queue_filter f = filter_of(request);
+    json_int_t          limit = json_integer_value(json_object_get(request, "limit"));
+    uint64_t            after = (uint64_t)json_integer_value(json_object_get(request, "after")), next;
+    json_t             *list = queue_list(s->control->env.queue, &f, after,
+                                          limit > 0 && limit < 1000 ? (size_t)limit : 1000, &next);
+
+    control_answer(s, json_pack("{s:o, s:I}", "messages", list, "next", (json_int_t)next));
+}
+
+static void act_on_queue(struct control_session *s, const json_t *request)
+{
+    static const char *const names[] = {"retry", "hold", "release", "remove"};
+    const char              *action = json_string_value(json_object_get(request, "action"));
+    const char              *why = json_string_value(json_object_get(request, "why"));
+    struct queue_filter      f = filter_of(request);
+    char                     who[32];
+
+    if (!f.id && !f.recipient && !f.domain && !f.sender && !f.held && !f.all) {
+        control_refuse(s, EX_USAGE, "say which messages");
+        return;
+    }
+    snprintf(who, sizeof who, "uid %u", (unsigned)s->uid);
+    for (int i = 0; action && i < 4; i++) {
+        if (strcmp(action, names[i]))
+            continue;
+        control_answer(s, json_pack("{s:I}", "touched",
+                                    (json_int_t)queue_act(s->control->env.queue, &f,
+                                                          (enum queue_action)i, why, who)));
+        return;
+    }
+    control_refuse(s, EX_USAGE, "unknown action");
+}
+
+static void dispatch(struct control_session *s, const char *line, size_t len)
+{
+    json_error_t e;
+    json_t      *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &e);
+    const char  *verb = json_string_value(json_object_get(request, "verb"));
+    int          trusted = s->uid == 0 || s->uid == geteuid();
+
+    if (!verb)
+        control_refuse(s, EX_PROTOCOL, "not a request");
+    else if (!strcmp(verb, "submit"))
+        control_submit_begin(s, request);
+    else if (!trusted)
+        control_refuse(s, EX_NOPERM, "only root and the gateway's own user may ask that");
+    else if (!strcmp(verb, "status"))
+        status(s);
+    else if (!strcmp(verb, "queue.list"))
+        list_queue(s, request);
+    else if (!strcmp(verb, "queue.act"))
+        act_on_queue(s, request);
+    else
+        control_refuse(s, EX_USAGE, "this gateway does not know that verb; is it an older version?");
+    json_decref(request);
+}
+
+void control_input(struct control_session *s)
+{
+    const char *line;
+    size_t      len;
+    int         eol, r;
+
+    while (!s->waiting) {
+        if (s->content_left) {
+            if (!control_submit_content(s))
+                return;
+            continue;
+        }
+        r = stream_line(s->stream, CONTROL_LINE_MAX, &line, &len, &eol);
+        if (r <= 0) {
+            if (r < 0)
+                control_refuse(s, EX_PROTOCOL, "the request is too long");
+            return;
+        }
+        dispatch(s, line, len);
+    }
+}
+
+static void on_event(void *ctx, postern_stream *stream, uint32_t event, int error)
+{
+    struct control_session *s = ctx;
+
+    (void)stream;
+    (void)error;
+    switch (event) {
+    case POSTERN_STREAM_INPUT:
+        control_input(s);
+        break;
+    case POSTERN_STREAM_EOF:
+    case POSTERN_STREAM_TIMEOUT:
+    case POSTERN_STREAM_ERROR:
+        if (s->waiting)
+            s->gone = 1; /* a commit is under way: it decides, and frees */
+        else
+            session_free(s);
+        break;
+    default:
+        break;
+    }
+}
+
+/* After something that was waited for: go on, or end if the asker has gone meanwhile. */
+void control_resume(struct control_session *s)
+{
+    s->waiting = 0;
+    if (s->gone) {
+        session_free(s);
+        return;
+    }
+    stream_pause(s->stream, 0);
+    control_input(s);
+}
+
+struct knock { /* a connection whose first byte has not come yet */
+    struct list     link;
+    struct control *control;
+    struct event   *ev;
+    int             fd;
+};
+
+static void knock_free(struct knock *k)
+{
+    list_del(&k->link);
+    event_free(k->ev);
+    if (k->fd >= 0)
+        close(k->fd);
+    k->control->sessions--;
+    free(k);
+}
+
+static void begin_session(struct control *c, int fd)
+{
+    struct control_session *s = mem_zalloc(sizeof *s);
+    struct ucred            who = {.uid = (uid_t)-1};
+    socklen_t               len = sizeof who;
+
+    s->control = c;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+    s->uid = who.uid;
+    s->stream = stream_from_fd(&c->streams, fd, POSTERN_STREAM_LOCAL);
+    if (!s->stream) {
+        free(s);
+        return;
+    }
+    c->sessions++;
+    list_add_tail(&c->list, &s->link);
+    stream_events(s->stream, on_event, s);
+    stream_deadline(s->stream, 600000000);
+}
+
+static void on_first_byte(evutil_socket_t fd, short what, void *arg)
+{
+    struct knock *k = arg;
+    char          kind = 0;
+
+    (void)what;
+    if (recv(fd, &kind, 1, MSG_DONTWAIT) == 1) {
+        if (kind == 'C') {
+            begin_session(k->control, k->fd);
+            k->fd = -1;
+        } else if (kind == 'S') {
+            hosts_attach(k->control->env.hosts, NULL, k->fd);
+            k->fd = -1;
+        }
+    }
+    knock_free(k);
+}
+
+static void on_knock(evutil_socket_t listener, short what, void *arg)
+{
+    struct control *c = arg;
+    struct timeval  patience = {10, 0};
+    struct knock   *k;
+    int             fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)what;
+    if (fd < 0)
+        return;
+    if (c->sessions >= CONTROL_CLIENTS) {
+        close(fd);
+        return;
+    }
+    k = mem_zalloc(sizeof *k);
+    k->control = c;
+    k->fd = fd;
+    k->ev = event_new(loop_base(c->env.loop), fd, EV_READ, on_first_byte, k);
+    event_add(k->ev, &patience);
+    list_add_tail(&c->knocks, &k->link);
+    c->sessions++;
+}
+
+struct control *control_new(const struct control_env *env, int fd)
+{
+    struct control *c = mem_zalloc(sizeof *c);
+
+    c->env = *env;
+    c->streams.loop = env->loop;
+    c->streams.name = "control";
+    list_init(&c->list);
+    list_init(&c->knocks);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    c->ev = event_new(loop_base(env->loop), fd, EV_READ | EV_PERSIST, on_knock, c);
+    event_add(c->ev, NULL);
+    return c;
+}
+
+void control_free(struct control **pc)
+{
+    struct control *c = *pc;
+
+    if (!c)
+        return;
+    *pc = NULL;
+    event_free(c->ev);
+    LIST_EACH_SAFE (&c->knocks, it, tmp)
+        knock_free(CONTAINER(it, struct knock, link));
+    LIST_EACH_SAFE (&c->list, it2, tmp2)
+        session_free(CONTAINER(it2, struct control_session, link));
+    free(c);
+}

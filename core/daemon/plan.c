@@ -1,0 +1,24 @@
+/* daemon/plan.c: a configuration with everything that can be known of it before anything starts. */
+#include <errno.h>
+
+#include "daemon/daemon.h"
+
+int plan_load(const char *dir, const char *state, struct plan *ret, struct config_errors *errors)
+{
+    *ret = (struct plan){0};
+    config_load(dir, state, &ret->config, errors);
+    if (!ret->config)
+        return -EINVAL;
+    ret->catalog = plugin_catalog_new();
+    plugin_resolve(ret->catalog, ret->config, errors);
+    route_compile(ret->config, &ret->routes, errors);
+    queue_check(ret->config, errors);
+    return errors->n ? -EINVAL : 0;
+}
+
+void plan_done(struct plan *p)
+{
+    route_free(&p->routes);
+    config_free(&p->config);
+    plugin_catalog_free(&p->catalog);
+}

@@ -1,0 +1,68 @@
+/* plugin/host_private.h: what the files of the host know of each other. */
+#ifndef PLUGIN_HOST_PRIVATE_H
+#define PLUGIN_HOST_PRIVATE_H
+
+#include "net/stream.h"
+#include "plugin/host.h"
+#include "util/list.h"
+#include "util/map.h"
+
+struct host_listener {
+    struct host_listener *next;
+    struct listener      *listener; /* NULL while not accepting */
+    int                   fd;
+    postern_accept_cb    *accept;
+    void                 *ctx;
+};
+
+struct host_tls {
+    struct host_tls *next;
+    postern_tls     *tls;
+};
+
+struct postern_host {
+    struct list                   link; /* hosts.all */
+    struct hosts                 *hosts;
+    const struct host_env        *env;
+    const struct config_instance *instance; /* NULL: the core's own */
+    const char                   *name;
+    void                         *self; /* the plugin's */
+    int                           opened;
+    struct stream_owner           streams;
+    struct host_listener         *listeners;
+    struct host_tls              *tls;
+    uint64_t                      last_id;
+    struct idmap                 *pending; /* id to struct host_pending: timers, watches, queries */
+    struct list                   pending_list;
+    size_t                        submissions;
+};
+
+struct hosts {
+    struct host_env env;
+    struct list     all; /* postern_host */
+    struct map     *transports; /* instance name to postern_host */
+    postern_host   *core;
+    int             accepting;
+};
+
+/* submit.c */
+int         host_submit_new(postern_host *, const struct postern_envelope *, postern_submit **ret);
+const char *host_submit_id(const postern_submit *);
+int         host_submit_rcpt(postern_submit *, const char *rcpt);
+int         host_submit_write(postern_submit *, const void *data, size_t len);
+void        host_submit_room(postern_submit *, postern_done *, void *ctx);
+void        host_submit_commit(postern_submit *, postern_done *, void *ctx);
+void        host_submit_free(postern_submit *);
+
+/* pending.c */
+int  host_after(postern_host *, uint64_t usec, postern_done *, void *ctx, uint64_t *ret_id);
+int  host_watch(postern_host *, int fd, unsigned events, postern_ready *, void *ctx, uint64_t *ret_id);
+void host_forget(postern_host *, uint64_t id);
+int  host_resolve_mx(postern_host *, const char *domain, postern_mx_cb *, void *ctx, uint64_t *ret_id);
+int  host_resolve_host(postern_host *, const char *name, postern_host_cb *, void *ctx, uint64_t *ret_id);
+void host_forget_all(postern_host *);
+
+/* host.c */
+void host_listener_start(postern_host *, struct host_listener *);
+
+#endif

@@ -1,0 +1,175 @@
+/* plugin/pending.c: what a plugin has asked for and will be called back about: timers, watches, DNS
+ * queries. Each has an id; forgetting an id that is over is harmless. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "plugin/host_private.h"
+#include "util/mem.h"
+
+enum pending_kind { PENDING_TIMER, PENDING_WATCH, PENDING_QUERY };
+
+struct host_pending {
+    struct list        link;
+    postern_host      *host;
+    uint64_t           id;
+    enum pending_kind  kind;
+    struct loop_timer *timer;
+    struct event      *event;
+    struct dns_query  *query;
+    union {
+        postern_done    *done;
+        postern_ready   *ready;
+        postern_mx_cb   *mx;
+        postern_host_cb *host;
+    } cb;
+    void *ctx;
+};
+
+static struct host_pending *pending_new(postern_host *h, enum pending_kind kind, void *ctx)
+{
+    struct host_pending *p = mem_zalloc(sizeof *p);
+
+    p->host = h;
+    p->id = ++h->last_id;
+    p->kind = kind;
+    p->ctx = ctx;
+    list_add_tail(&h->pending_list, &p->link);
+    idmap_set(h->pending, p->id, p);
+    return p;
+}
+
+static void pending_free(struct host_pending *p)
+{
+    list_del(&p->link);
+    idmap_del(p->host->pending, p->id);
+    loop_cancel(&p->timer);
+    if (p->event)
+        event_free(p->event);
+    dns_cancel(&p->query);
+    free(p);
+}
+
+static void give_id(const struct host_pending *p, uint64_t *ret_id)
+{
+    if (ret_id)
+        *ret_id = p->id;
+}
+
+static void on_timer(void *arg)
+{
+    struct host_pending *p = arg;
+    postern_done        *done = p->cb.done;
+    void                *ctx = p->ctx;
+
+    p->timer = NULL;
+    pending_free(p);
+    done(ctx, 0);
+}
+
+int host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, uint64_t *ret_id)
+{
+    struct host_pending *p = pending_new(h, PENDING_TIMER, ctx);
+
+    p->cb.done = done;
+    p->timer = loop_after(h->env->loop, usec, on_timer, p);
+    give_id(p, ret_id);
+    return 0;
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct host_pending *p = arg;
+
+    (void)fd;
+    p->cb.ready(p->ctx, ((what & EV_READ) ? POSTERN_READ : 0u) | ((what & EV_WRITE) ? POSTERN_WRITE : 0u));
+}
+
+int host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, void *ctx,
+               uint64_t *ret_id)
+{
+    short                what = EV_PERSIST;
+    struct host_pending *p;
+
+    if (!(events & (POSTERN_READ | POSTERN_WRITE)))
+        return -EINVAL;
+    what = (short)(what | ((events & POSTERN_READ) ? EV_READ : 0) |
+                   ((events & POSTERN_WRITE) ? EV_WRITE : 0));
+    p = pending_new(h, PENDING_WATCH, ctx);
+    p->cb.ready = ready;
+    p->event = event_new(loop_base(h->env->loop), fd, what, on_ready, p);
+    if (!p->event || event_add(p->event, NULL) < 0) {
+        pending_free(p);
+        return -EBADF;
+    }
+    give_id(p, ret_id);
+    return 0;
+}
+
+static void on_mx(void *arg, int result, const struct postern_mx *mx, size_t n)
+{
+    struct host_pending *p = arg;
+    postern_mx_cb       *cb = p->cb.mx;
+    void                *ctx = p->ctx;
+
+    p->query = NULL;
+    pending_free(p);
+    cb(ctx, result, mx, n);
+}
+
+int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx, uint64_t *ret_id)
+{
+    struct host_pending *p = pending_new(h, PENDING_QUERY, ctx);
+    int                  r;
+
+    p->cb.mx = cb;
+    r = dns_mx(h->env->dns, domain, on_mx, p, &p->query);
+    if (r < 0) {
+        p->query = NULL;
+        pending_free(p);
+        return r;
+    }
+    give_id(p, ret_id);
+    return 0;
+}
+
+static void on_host(void *arg, int result, const char *const *addresses, size_t n)
+{
+    struct host_pending *p = arg;
+    postern_host_cb     *cb = p->cb.host;
+    void                *ctx = p->ctx;
+
+    p->query = NULL;
+    pending_free(p);
+    cb(ctx, result, addresses, n);
+}
+
+int host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, void *ctx,
+                      uint64_t *ret_id)
+{
+    struct host_pending *p = pending_new(h, PENDING_QUERY, ctx);
+    int                  r;
+
+    p->cb.host = cb;
+    r = dns_host(h->env->dns, name, on_host, p, &p->query);
+    if (r < 0) {
+        p->query = NULL;
+        pending_free(p);
+        return r;
+    }
+    give_id(p, ret_id);
+    return 0;
+}
+
+void host_forget(postern_host *h, uint64_t id)
+{
+    struct host_pending *p = id ? idmap_get(h->pending, id) : NULL;
+
+    if (p)
+        pending_free(p);
+}
+
+void host_forget_all(postern_host *h)
+{
+    LIST_EACH_SAFE (&h->pending_list, it, tmp)
+        pending_free(CONTAINER(it, struct host_pending, link));
+}

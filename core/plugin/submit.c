@@ -1,0 +1,176 @@
+/* plugin/submit.c: a message on its way in: from the plugin's hands, through the checks that hold for
+ * every ingress, into the spool, and from there to the queue. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <postern/mail.h>
+
+#include "log/log.h"
+#include "message/header.h"
+#include "plugin/host_private.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/text.h"
+
+struct postern_submit {
+    postern_host     *host;
+    struct spool_put *put;
+    uint64_t          id;
+    uint32_t          flags;
+    char             *sender, *client;
+    char            **rcpts;
+    size_t            rcpt_n, rcpt_cap;
+    struct envelope  *env; /* once committed */
+    postern_done     *done;
+    void             *ctx;
+    char              id_text[16];
+};
+
+static int size_limit(const postern_host *h, uint64_t size)
+{
+    int64_t max = h->env->config->server.message_size_max;
+
+    return max > 0 && size > (uint64_t)max ? -EFBIG : 0;
+}
+
+int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_submit **ret)
+{
+    postern_submit *s;
+    int             r;
+
+    if (!e->sender || size_limit(h, e->size_hint) < 0)
+        return e->sender ? -EFBIG : -EINVAL;
+    s = mem_zalloc(sizeof *s);
+    s->host = h;
+    s->id = spool_new_id(h->env->spool);
+    r = spool_put_new(h->env->spool, s->id, e->size_hint, &s->put);
+    if (r < 0) {
+        free(s);
+        return r;
+    }
+    s->flags = e->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8);
+    s->sender = mem_strdup(e->sender);
+    s->client = e->client ? mem_strdup(e->client) : NULL;
+    text_id(s->id, s->id_text, sizeof s->id_text);
+    h->submissions++;
+    *ret = s;
+    return 0;
+}
+
+const char *host_submit_id(const postern_submit *s)
+{
+    return s->id_text;
+}
+
+int host_submit_rcpt(postern_submit *s, const char *rcpt)
+{
+    struct postern_address a = {.size = sizeof a};
+    const char            *why;
+    size_t                 max = (size_t)s->host->env->config->server.recipients_max;
+
+    if (s->rcpt_n >= max || s->rcpt_n >= ENVELOPE_MAX_RCPTS)
+        return -E2BIG;
+    if (postern_address_parse(rcpt, strlen(rcpt), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &why) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < s->rcpt_n && s->rcpt_n < 64; i++) {
+        if (!strcmp(s->rcpts[i], rcpt))
+            return 0; /* named twice: one copy is enough */
+    }
+    if (s->rcpt_n == s->rcpt_cap) {
+        s->rcpt_cap = s->rcpt_cap ? s->rcpt_cap * 2 : 4;
+        s->rcpts = mem_realloc(s->rcpts, s->rcpt_cap * sizeof *s->rcpts);
+    }
+    s->rcpts[s->rcpt_n++] = mem_strdup(rcpt);
+    return 0;
+}
+
+int host_submit_write(postern_submit *s, const void *data, size_t len)
+{
+    int r = size_limit(s->host, spool_put_size(s->put) + len);
+
+    return r < 0 ? r : spool_put_write(s->put, data, len);
+}
+
+void host_submit_room(postern_submit *s, postern_done *done, void *ctx)
+{
+    spool_put_room(s->put, done, ctx);
+}
+
+void host_submit_free(postern_submit *s)
+{
+    if (!s)
+        return;
+    s->host->submissions--;
+    spool_put_free(&s->put);
+    for (size_t i = 0; i < s->rcpt_n; i++)
+        free(s->rcpts[i]);
+    free(s->rcpts);
+    free(s->sender);
+    free(s->client);
+    free(s->env);
+    free(s);
+}
+
+static void on_durable(void *ctx, int result, struct spool_entry *entry)
+{
+    postern_submit *s = ctx;
+
+    if (result >= 0) {
+        queue_add(s->host->env->queue, s->id, entry, s->env);
+        s->env = NULL;
+    } else {
+        log_event(POSTERN_LOG_ERROR, s->host->name, "spool.refused", "id=%s why=%s", s->id_text,
+                  log_q(strerror(-result)));
+    }
+    s->done(s->ctx, result);
+    host_submit_free(s);
+}
+
+static void refuse_now(void *arg)
+{
+    postern_submit *s = arg;
+    int             r = s->rcpt_n ? -ELOOP : -EINVAL;
+
+    s->done(s->ctx, r);
+    host_submit_free(s);
+}
+
+/* 8-bit content whose sender did not say so still has to be declared to the next hop. */
+static uint32_t content_flags(const char *head, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)head[i] >= 0x80)
+            return POSTERN_MAIL_8BIT;
+    }
+    return 0;
+}
+
+static void submit_envelope(postern_submit *s, unsigned hops, const char *head, size_t head_len)
+{
+    s->env = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .flags = s->flags | content_flags(head, head_len),
+        .hops = hops > UINT16_MAX ? UINT16_MAX : (uint16_t)hops, .sender = s->sender,
+        .ingress = s->host->name, .client = s->client, .rcpt_n = s->rcpt_n,
+        .rcpts = (const char *const *)s->rcpts});
+}
+
+void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
+{
+    size_t      head_len;
+    const char *head = spool_put_head(s->put, &head_len);
+    unsigned    hops = header_count(head, header_end(head, head_len), "Received");
+    struct buf  meta = {0};
+
+    s->done = done;
+    s->ctx = ctx;
+    if (!s->rcpt_n || hops > (unsigned)s->host->env->config->server.hop_count_max) {
+        loop_post(s->host->env->loop, refuse_now, s);
+        return;
+    }
+    submit_envelope(s, hops, head, head_len);
+    envelope_encode(s->env, &meta);
+    spool_put_commit(s->put, meta.data, meta.len, on_durable, s);
+    s->put = NULL;
+    buf_free(&meta);
+}

@@ -1,0 +1,332 @@
+/* queue/admin.c: what operators ask of the queue, and tell it to do. */
+#include "queue/private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/text.h"
+
+#define STATUS_DESTINATIONS 50u
+
+static const char *const state_names[] = {"waiting", "delivered", "failed", "done", "held"};
+
+static json_t *text_json_value(const char *s)
+{
+    json_t *v = s ? json_string(s) : json_null();
+
+    /* Addresses may hold bytes that are not UTF-8; they are shown, not believed. */
+    if (!v) {
+        char clean[QUEUE_TEXT_MAX];
+
+        v = json_string(postern_text_clean(s, strlen(s), clean, sizeof clean));
+    }
+    return v;
+}
+
+static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mono, int64_t now_wall)
+{
+    json_t *o = json_object();
+    char    time[40], status[24];
+
+    json_object_set_new(o, "recipient", text_json_value(rcpt));
+    json_object_set_new(o, "state", json_string(state_names[r->state]));
+    json_object_set_new(o, "tries", json_integer(r->tries));
+    if (r->state == RCPT_WAITING || r->state == RCPT_HELD || r->state == RCPT_FAILED)
+        json_object_set_new(o, "reason", json_string(wait_reason_name(r->reason)));
+    if (r->state == RCPT_WAITING && r->reason != WAIT_IN_FLIGHT && r->reason != WAIT_LIMIT) {
+        int64_t in = r->next_try > now_mono ? r->next_try - now_mono : 0;
+
+        json_object_set_new(o, "next_try",
+                            json_string(text_time(now_wall + in, time, sizeof time)));
+        json_object_set_new(o, "next_try_in", json_real((double)in / 1e6));
+    }
+    if (r->status[0]) {
+        snprintf(status, sizeof status, "%u.%u.%u", r->status[0], r->status[1], r->status[2]);
+        json_object_set_new(o, "status", json_string(status));
+    }
+    if (r->text)
+        json_object_set_new(o, "text", text_json_value(r->text));
+    if (r->decision)
+        json_object_set_new(o, "decision", text_json_value(r->decision));
+    return o;
+}
+
+static json_t *msg_json(const struct qmsg *m, uint64_t size, int64_t now_mono, int64_t now_wall)
+{
+    json_t     *o = json_object(), *rcpts = json_array();
+    const char *rcpt = envelope_first_rcpt(m->env);
+    char        id[16], time[40];
+
+    json_object_set_new(o, "id", json_string(text_id(m->id, id, sizeof id)));
+    json_object_set_new(o, "sender", text_json_value(envelope_sender(m->env)));
+    json_object_set_new(o, "received",
+                        json_string(text_time(m->env->received_usec, time, sizeof time)));
+    json_object_set_new(o, "age", json_real((double)(now_wall - m->env->received_usec) / 1e6));
+    json_object_set_new(o, "size", json_integer((json_int_t)size));
+    json_object_set_new(o, "ingress", text_json_value(envelope_ingress(m->env)));
+    json_object_set_new(o, "client", text_json_value(envelope_client(m->env)));
+    if (m->env->flags & ENVELOPE_BOUNCE)
+        json_object_set_new(o, "bounce", json_true());
+    for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt))
+        json_array_append_new(rcpts, rcpt_json(&m->rcpts[i], rcpt, now_mono, now_wall));
+    json_object_set_new(o, "recipients", rcpts);
+    return o;
+}
+
+static int sender_matches(const char *pattern, const char *sender)
+{
+    if (!strcmp(pattern, "<>"))
+        return !*sender;
+    return text_glob(pattern, sender);
+}
+
+static int rcpt_matches(const struct queue_filter *f, const char *rcpt)
+{
+    const char *at = strrchr(rcpt, '@');
+
+    if (f->recipient && !text_glob(f->recipient, rcpt))
+        return 0;
+    return !f->domain || text_glob(f->domain, at ? at + 1 : "");
+}
+
+static int msg_matches(const struct queue_filter *f, const struct qmsg *m)
+{
+    const char *rcpt = envelope_first_rcpt(m->env);
+    uint64_t    id;
+
+    if (f->id && (text_id_parse(f->id, &id) < 0 || id != m->id))
+        return 0;
+    if (f->sender && !sender_matches(f->sender, envelope_sender(m->env)))
+        return 0;
+    if (!f->recipient && !f->domain && !f->held)
+        return 1;
+    for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
+        if (rcpt_matches(f, rcpt) && (!f->held || m->rcpts[i].state == RCPT_HELD))
+            return 1;
+    }
+    return 0;
+}
+
+/* The first message after that id. Normally it is still there; if it has gone, the ring is searched. */
+static struct list *after_id(const struct queue *q, uint64_t after)
+{
+    struct qmsg *m = after ? idmap_get(q->by_id, after) : NULL;
+
+    if (m)
+        return m->link.next;
+    LIST_EACH (&q->messages, it) {
+        if (CONTAINER(it, struct qmsg, link)->id > after)
+            return it;
+    }
+    return (struct list *)&q->messages;
+}
+
+#define LIST_LOOKS_MAX 20000u /* messages looked at for one answer: a filter must not hold the loop */
+
+json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
+                   uint64_t *ret_next)
+{
+    json_t  *out = json_array();
+    int64_t  mono = loop_now(q->loop), wall = clock_wall();
+    unsigned looks = 0;
+
+    *ret_next = 0;
+    if (f->id) { /* one look instead of a search */
+        uint64_t     id;
+        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : idmap_get(q->by_id, id);
+
+        if (m && !after && msg_matches(f, m))
+            json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
+        return out;
+    }
+    for (struct list *it = after_id(q, after); it != &q->messages; it = it->next) {
+        struct qmsg *m = CONTAINER(it, struct qmsg, link);
+
+        if (msg_matches(f, m))
+            json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
+        if ((json_array_size(out) >= limit || ++looks >= LIST_LOOKS_MAX) && it->next != &q->messages) {
+            *ret_next = m->id;
+            break;
+        }
+    }
+    return out;
+}
+
+static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, const char *why)
+{
+    static const uint16_t held[3] = {4, 7, 0};
+    int                   in_flight = r->routed && r->reason == WAIT_IN_FLIGHT;
+
+    switch (action) {
+    case QUEUE_RETRY:
+        if (r->state != RCPT_WAITING || r->routed)
+            return 0;
+        r->next_try = 0;
+        return 1;
+    case QUEUE_HOLD:
+        if (r->state != RCPT_WAITING || in_flight)
+            return 0;
+        rcpt_text(q, r, why, held, 0);
+        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        return 1;
+    case QUEUE_RELEASE:
+        if (r->state != RCPT_HELD)
+            return 0;
+        rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
+        r->next_try = 0;
+        return 1;
+    case QUEUE_REMOVE:
+        if ((r->state != RCPT_WAITING && r->state != RCPT_HELD && r->state != RCPT_FAILED) || in_flight)
+            return 0;
+        rcpt_set(q, r, RCPT_DONE, WAIT_NEW);
+        q->removed++;
+        return 1;
+    }
+    return 0;
+}
+
+static size_t act_msg(struct queue *q, struct qmsg *m, const struct queue_filter *f,
+                      enum queue_action action, const char *why, const char *who)
+{
+    static const char *const names[] = {"queue.retry", "queue.hold", "queue.release", "queue.remove"};
+    const char              *rcpt = envelope_first_rcpt(m->env);
+    size_t                   n = 0;
+    char                     id[16];
+
+    if (m->bouncing)
+        return 0; /* its DSN is being written: in a moment it is gone or waits again */
+    for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
+        if (!rcpt_matches(f, rcpt) || (f->held && m->rcpts[i].state != RCPT_HELD))
+            continue;
+        if (!act_rcpt(q, &m->rcpts[i], action, why))
+            continue;
+        n++;
+        log_event(POSTERN_LOG_NOTICE, "queue", names[action], "id=%s to=%s by=%s why=%s",
+                  text_id(m->id, id, sizeof id), log_q(rcpt), log_q(who), log_q(why));
+    }
+    if (n)
+        msg_settled(q, m, 1);
+    return n;
+}
+
+static void revive(void *ctx, const char *key, void *value)
+{
+    struct qdest *d = value;
+
+    (void)key;
+    if (d->dead_until)
+        d->dead_until = *(int64_t *)ctx; /* one job may probe now */
+}
+
+size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
+                 const char *why, const char *who)
+{
+    size_t  n = 0;
+    int64_t now = loop_now(q->loop);
+
+    /* An operator who says "retry" knows something: dead destinations are probed at once. */
+    if (action == QUEUE_RETRY)
+        map_each(q->dests, revive, &now);
+    if (!why)
+        why = action == QUEUE_HOLD ? "held by an operator" : NULL;
+    if (f->id) {
+        uint64_t     id;
+        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : idmap_get(q->by_id, id);
+
+        n = m && msg_matches(f, m) ? act_msg(q, m, f, action, why, who) : 0;
+    } else {
+        LIST_EACH_SAFE (&q->messages, it, tmp) {
+            struct qmsg *m = CONTAINER(it, struct qmsg, link);
+
+            if (msg_matches(f, m))
+                n += act_msg(q, m, f, action, why, who);
+        }
+    }
+    queue_kick(q);
+    return n;
+}
+
+struct dest_top {
+    json_t *list;
+    int64_t now;
+};
+
+static void status_dest(void *ctx, const char *key, void *value)
+{
+    struct dest_top    *top = ctx;
+    const struct qdest *d = value;
+    json_t             *o;
+
+    (void)key;
+    if (json_array_size(top->list) >= STATUS_DESTINATIONS)
+        return;
+    o = json_pack("{s:s, s:s, s:I, s:I}", "transport", d->transport, "destination", d->name, "waiting",
+                  (json_int_t)d->waiting_n, "in_flight", (json_int_t)d->in_flight);
+    if (d->dead_until) {
+        json_object_set_new(o, "dead", json_string(d->text ? d->text : ""));
+        json_object_set_new(o, "probe_in",
+                            json_real(d->dead_until > top->now ? (double)(d->dead_until - top->now) / 1e6
+                                                               : 0));
+    }
+    json_array_append_new(top->list, o);
+}
+
+json_t *queue_status(struct queue *q)
+{
+    json_t         *waiting = json_object();
+    struct dest_top top = {json_array(), loop_now(q->loop)};
+
+    for (int i = 0; i < WAIT_REASONS; i++)
+        json_object_set_new(waiting, wait_reason_name(i), json_integer((json_int_t)q->waiting_by[i]));
+    map_each(q->dests, status_dest, &top);
+    return json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "messages",
+                     (json_int_t)q->count, "waiting", waiting, "in_flight", (json_int_t)q->in_flight,
+                     "accepted", (json_int_t)q->accepted, "delivered", (json_int_t)q->delivered,
+                     "deferred", (json_int_t)q->deferred, "failed", (json_int_t)q->failed, "bounced",
+                     (json_int_t)q->bounced, "expired", (json_int_t)q->expired, "removed",
+                     (json_int_t)q->removed, "discarded", (json_int_t)q->discarded, "destinations",
+                     top.list);
+}
+
+/* --- without a daemon --- */
+
+json_t *queue_describe(uint64_t id, const struct envelope *env, const void *state, size_t state_len,
+                       uint64_t content_size)
+{
+    struct queue q = {.texts = intern_new()};
+    struct qmsg *m = mem_zalloc(sizeof *m + env->rcpt_n * sizeof m->rcpts[0]);
+    json_t      *o;
+
+    m->id = id;
+    m->env = (struct envelope *)env; /* only read */
+    if (state)
+        state_decode(&q, m, state, state_len);
+    o = msg_json(m, content_size, clock_mono(), clock_wall());
+    intern_free(&q.texts);
+    free(m);
+    return o;
+}
+
+int queue_filter_match(const struct queue_filter *f, const json_t *described)
+{
+    const char *id = json_string_value(json_object_get(described, "id"));
+    const char *sender = json_string_value(json_object_get(described, "sender"));
+    json_t     *rcpts = json_object_get(described, "recipients"), *r;
+    size_t      i;
+
+    if (f->id && text_casecmp(f->id, id))
+        return 0;
+    if (f->sender && !sender_matches(f->sender, sender))
+        return 0;
+    json_array_foreach (rcpts, i, r) {
+        int held = !strcmp(json_string_value(json_object_get(r, "state")), "held");
+
+        if (rcpt_matches(f, json_string_value(json_object_get(r, "recipient"))) && (!f->held || held))
+            return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,254 @@
+/* queue/bounce.c: what can't be delivered is reported to its sender; what can't be reported, to the
+ * postmaster; what can't even reach him is held. Nothing is dropped.
+ *
+ * The failed recipients leave the queue only when the DSN is durable: a crash in between makes a
+ * second DSN, never none. */
+#include "queue/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "message/dsn.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/content.h"
+#include "util/mem.h"
+#include "util/text.h"
+
+#define BOUNCE_HEAD_MAX (1u << 20) /* header sections are returned whole up to here */
+#define BOUNCE_AGAIN    60000000   /* usec until a DSN that could not be written is tried again */
+
+struct bounce {
+    struct queue    *q;
+    struct qmsg     *m;
+    postern_content *content;
+    char            *head; /* malloc'ed when content is on disk */
+    size_t           head_len;
+    char            *to;
+    int              to_postmaster;
+    uint64_t         id; /* of the DSN */
+    struct envelope *env;
+};
+
+static void bounce_free(struct bounce **pb)
+{
+    struct bounce *b = *pb;
+
+    *pb = NULL;
+    content_unref(&b->content);
+    free(b->head);
+    free(b->to);
+    free(b->env);
+    free(b);
+}
+
+static void each_failed(struct queue *q, struct qmsg *m, enum rcpt_status state,
+                        enum wait_reason reason, int64_t next_try)
+{
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].state != RCPT_FAILED)
+            continue;
+        rcpt_set(q, &m->rcpts[i], state, reason);
+        m->rcpts[i].next_try = next_try;
+    }
+}
+
+/* The DSN could not be written now: the failures stand, and are reported later. */
+static void bounce_later(struct bounce **pb, int err)
+{
+    struct bounce *b = *pb;
+    struct queue  *q = b->q;
+    struct qmsg   *m = b->m;
+    char           id[16];
+
+    log_event(POSTERN_LOG_ERROR, "queue", "bounce.write", "id=%s why=%s",
+              text_id(m->id, id, sizeof id), log_q(strerror(-err)));
+    m->bouncing = 0;
+    each_failed(q, m, RCPT_FAILED, WAIT_SPOOL, loop_now(q->loop) + BOUNCE_AGAIN);
+    bounce_free(pb);
+    heap_move(&q->due, &m->due, loop_now(q->loop) + BOUNCE_AGAIN);
+    queue_kick(q);
+}
+
+static void on_durable(void *ctx, int result, struct spool_entry *entry)
+{
+    struct bounce *b = ctx;
+    struct queue  *q = b->q;
+    struct qmsg   *m = b->m;
+    char           id[16], about[16];
+
+    if (result < 0) {
+        bounce_later(&b, result);
+        return;
+    }
+    log_event(POSTERN_LOG_INFO, "queue", "bounce.sent", "id=%s about=%s to=%s",
+              text_id(b->id, id, sizeof id), text_id(m->id, about, sizeof about), log_q(b->to));
+    q->bounced++;
+    queue_add(q, b->id, entry, STEAL_PTR(b->env));
+    m->bouncing = 0;
+    each_failed(q, m, RCPT_DONE, WAIT_NEW, 0);
+    bounce_free(&b);
+    msg_settled(q, m, 1);
+}
+
+static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
+{
+    const struct qmsg *m = b->m;
+    const char        *rcpt = envelope_first_rcpt(m->env);
+    size_t             n = 0;
+
+    for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
+        const struct qrcpt *r = &m->rcpts[i];
+
+        if (r->state != RCPT_FAILED)
+            continue;
+        out[n] = (struct dsn_rcpt){.rcpt = rcpt, .action = "failed", .diagnostic = r->text,
+                                   .diagnostic_type = r->smtp ? "smtp" : NULL};
+        memcpy(out[n].status, r->status, sizeof r->status);
+        /* A temporary status that lasted too long is final now; RFC 3463 keeps its 4. */
+        n++;
+    }
+    return n;
+}
+
+static void compose(const struct bounce *b, const char *head, size_t head_len, struct buf *out)
+{
+    const struct config *cfg = b->q->config;
+    struct dsn_rcpt     *rcpts = mem_zalloc(b->m->env->rcpt_n * sizeof *rcpts);
+    char                 from[320], id[16];
+    struct dsn           d = {.hostname = cfg->server.hostname, .from = from, .to = b->to,
+                              .queue_id = text_id(b->m->id, id, sizeof id),
+                              .sender = envelope_sender(b->m->env),
+                              .arrived_usec = b->m->env->received_usec, .now_usec = clock_wall(),
+                              .to_postmaster = b->to_postmaster, .rcpts = rcpts, .head = head,
+                              .head_len = head_len, .content_size = b->content->size,
+                              .body_max = (uint64_t)cfg->queue.bounce_body_max,
+                              .utf8 = (b->m->env->flags & POSTERN_MAIL_UTF8) != 0};
+
+    snprintf(from, sizeof from, "MAILER-DAEMON@%s", cfg->server.hostname);
+    d.rcpt_n = collect(b, rcpts);
+    dsn_compose(&d, out);
+    free(rcpts);
+}
+
+static struct envelope *bounce_envelope(const struct bounce *b)
+{
+    const char *rcpts[] = {b->to};
+
+    return envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(),
+        .flags = ENVELOPE_BOUNCE | (b->to_postmaster ? ENVELOPE_POSTMASTER : 0u) |
+                 (b->m->env->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8)),
+        .sender = "", .ingress = "bounce", .client = "", .rcpt_n = 1, .rcpts = rcpts});
+}
+
+static void write_dsn(struct bounce *b, const char *head, size_t head_len)
+{
+    struct queue     *q = b->q;
+    struct spool_put *put = NULL;
+    struct buf        text = {0}, meta = {0};
+    int               r;
+
+    compose(b, head, head_len, &text);
+    b->id = spool_new_id(q->spool);
+    r = spool_put_new(q->spool, b->id, text.len, &put);
+    if (r >= 0)
+        r = spool_put_write(put, text.data, text.len);
+    buf_free(&text);
+    if (r < 0) {
+        spool_put_free(&put);
+        bounce_later(&b, r);
+        return;
+    }
+    b->env = bounce_envelope(b);
+    envelope_encode(b->env, &meta);
+    spool_put_commit(put, meta.data, meta.len, on_durable, b);
+    buf_free(&meta);
+}
+
+static int read_head(void *ctx)
+{
+    struct bounce *b = ctx;
+
+    while (b->head_len < BOUNCE_HEAD_MAX) {
+        int64_t n = content_read(b->content, b->head_len, b->head + b->head_len,
+                                 BOUNCE_HEAD_MAX - b->head_len);
+
+        if (n <= 0)
+            return (int)n;
+        b->head_len += (size_t)n;
+    }
+    return 0;
+}
+
+static void on_head(void *ctx, int result)
+{
+    struct bounce *b = ctx;
+
+    if (result < 0)
+        bounce_later(&b, result);
+    else
+        write_dsn(b, b->head, b->head_len);
+}
+
+/* A notice to the postmaster that can't be delivered goes nowhere else: it is kept, on hold. */
+static void hold_notice(struct queue *q, struct qmsg *m)
+{
+    char id[16], text[QUEUE_TEXT_MAX];
+
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        struct qrcpt *r = &m->rcpts[i];
+        uint16_t      status[3];
+
+        if (r->state != RCPT_FAILED)
+            continue;
+        memcpy(status, r->status, sizeof status);
+        snprintf(text, sizeof text, "a notice to the postmaster that can't be delivered: %s",
+                 r->text ? r->text : "no reason given");
+        rcpt_text(q, r, text, status, 0);
+        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        log_event(POSTERN_LOG_ERROR, "queue", "bounce.held", "id=%s why=%s",
+                  text_id(m->id, id, sizeof id), log_q(text));
+    }
+    msg_settled(q, m, 1);
+}
+
+static char *postmaster(const struct config *cfg)
+{
+    if (strchr(cfg->server.postmaster, '@'))
+        return mem_strdup(cfg->server.postmaster);
+    return mem_printf("%s@%s", cfg->server.postmaster, cfg->server.hostname);
+}
+
+void bounce_start(struct queue *q, struct qmsg *m)
+{
+    const char    *sender = envelope_sender(m->env);
+    struct bounce *b;
+
+    if (m->env->flags & ENVELOPE_POSTMASTER) {
+        hold_notice(q, m);
+        return;
+    }
+    b = mem_zalloc(sizeof *b);
+    b->q = q;
+    b->m = m;
+    b->to_postmaster = !*sender;
+    b->to = b->to_postmaster ? postmaster(q->config) : mem_strdup(sender);
+    m->bouncing = 1;
+    heap_remove(&q->due, &m->due);
+    b->content = spool_content(q->spool, m->entry);
+    if (!b->content) {
+        bounce_later(&b, errno ? -errno : -EIO);
+        return;
+    }
+    if (content_memory(b->content)) {
+        write_dsn(b, content_memory(b->content),
+                  b->content->size < BOUNCE_HEAD_MAX ? (size_t)b->content->size : BOUNCE_HEAD_MAX);
+        return;
+    }
+    b->head = mem_alloc(BOUNCE_HEAD_MAX);
+    loop_offload(q->loop, read_head, on_head, b);
+}

@@ -1,0 +1,251 @@
+/* queue/job.c: one message for one next hop, from its first wait to its last settled recipient. */
+#include "queue/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "util/content.h"
+#include "util/mem.h"
+#include "util/text.h"
+
+postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
+                     const struct route_decision *r, const char *decision, size_t room)
+{
+    postern_job *j = mem_zalloc(sizeof *j + room * sizeof j->r[0]);
+
+    list_init(&j->link);
+    j->queue = q;
+    j->msg = m;
+    j->dest = d;
+    j->decision = intern_ref(q->texts, decision);
+    j->next_hops = r->next_hops;
+    j->next_hop_n = r->next_hop_n;
+    j->params = r->params;
+    j->domain = mem_strdup(r->domain);
+    text_id(m->id, j->id, sizeof j->id);
+    return j;
+}
+
+void job_add(postern_job *j, size_t index, char *rewritten)
+{
+    j->r[j->n].index = (uint32_t)index;
+    j->r[j->n].addr = rewritten;
+    j->n++;
+    j->unsettled++;
+}
+
+static void job_rcpt_done(struct job_rcpt *r)
+{
+    free(r->addr);
+    free(r->diagnostic);
+    free(r->remote);
+}
+
+void job_free(postern_job **pj)
+{
+    postern_job *j = *pj;
+
+    if (!j)
+        return;
+    *pj = NULL;
+    for (size_t i = 0; i < j->n; i++)
+        job_rcpt_done(&j->r[i]);
+    intern_unref(j->queue->texts, &j->decision);
+    content_unref(&j->content);
+    free(j->domain);
+    free(j);
+}
+
+/* It never got to start: its recipients wait again. */
+void job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_reason reason)
+{
+    struct qmsg *m = j->msg;
+
+    for (size_t i = 0; i < j->n; i++) {
+        struct qrcpt *r = &m->rcpts[j->r[i].index];
+
+        r->routed = 0;
+        if (r->state != RCPT_WAITING)
+            continue;
+        rcpt_set(q, r, RCPT_WAITING, reason);
+        r->next_try = next_try;
+        if (!r->text)
+            r->text = intern_ref(q->texts, j->dest->text);
+    }
+    m->jobs--;
+    job_free(&j);
+    msg_settled(q, m, 0);
+}
+
+/* While it waited an operator may have held or removed some of its recipients. */
+static void drop_withdrawn(postern_job *j)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < j->n; i++) {
+        struct qrcpt *r = &j->msg->rcpts[j->r[i].index];
+
+        if (r->state != RCPT_WAITING) {
+            r->routed = 0;
+            job_rcpt_done(&j->r[i]);
+            continue;
+        }
+        if (kept != i)
+            j->r[kept] = j->r[i];
+        kept++;
+    }
+    j->n = j->unsettled = kept;
+}
+
+static void settle_all(postern_job *j, uint32_t fate, uint32_t cause, uint16_t subject,
+                       uint16_t detail, const char *text)
+{
+    struct postern_outcome o = {.size = sizeof o, .fate = fate, .cause = cause,
+                                .status = {4, subject, detail}, .diagnostic = text};
+
+    for (size_t i = 0; i < j->n; i++) {
+        if (!j->r[i].settled)
+            queue_job_settle(j, i, &o);
+    }
+}
+
+/* Content that can't be read now may be readable later: it is tried again, loudly. */
+static int job_load(struct queue *q, postern_job *j)
+{
+    char text[128];
+
+    j->content = spool_content(q->spool, j->msg->entry);
+    if (j->content)
+        return 0;
+    snprintf(text, sizeof text, "the message can't be read from the spool: %s", strerror(errno));
+    log_event(POSTERN_LOG_ERROR, "queue", "job.content", "id=%s why=%s", j->id, log_q(text));
+    settle_all(j, POSTERN_DEFERRED, POSTERN_CAUSE_MESSAGE, 3, 0, text);
+    return -EIO;
+}
+
+void job_start(struct queue *q, postern_job *j)
+{
+    char text[160];
+    int  r;
+
+    drop_withdrawn(j);
+    j->started = loop_now(q->loop);
+    j->deadline = j->started + q->config->server.delivery_deadline;
+    list_add_tail(&q->flying, &j->link);
+    for (size_t i = 0; i < j->n; i++)
+        rcpt_set(q, &j->msg->rcpts[j->r[i].index], RCPT_WAITING, WAIT_IN_FLIGHT);
+    if (!j->n) {
+        list_del(&j->link);
+        list_add_tail(&q->finished, &j->link);
+        queue_kick(q);
+        return;
+    }
+    if (job_load(q, j) < 0)
+        return;
+    r = q->carrier.deliver(q->carrier.ctx, j->dest->transport, j);
+    if (r >= 0)
+        return;
+    snprintf(text, sizeof text, "transport %s %s", j->dest->transport,
+             r == -ENOENT ? "is not there" : strerror(-r));
+    settle_all(j, POSTERN_DEFERRED, POSTERN_CAUSE_PLUGIN, 3, 5, text);
+}
+
+void job_take_back(struct queue *q, postern_job *j, const char *why)
+{
+    q->carrier.cancel(q->carrier.ctx, j->dest->transport, j);
+    settle_all(j, POSTERN_DEFERRED, POSTERN_CAUSE_MESSAGE, 4, 7, why);
+}
+
+/* --- services --- */
+
+const char *queue_job_id(const postern_job *j)
+{
+    return j->id;
+}
+
+const char *queue_job_sender(const postern_job *j)
+{
+    return envelope_sender(j->msg->env);
+}
+
+size_t queue_job_rcpts(const postern_job *j)
+{
+    return j->n;
+}
+
+const char *queue_job_rcpt(const postern_job *j, size_t i)
+{
+    if (i >= j->n)
+        return NULL;
+    return j->r[i].addr ? j->r[i].addr : envelope_rcpt(j->msg->env, j->r[i].index);
+}
+
+const char *queue_job_destination(const postern_job *j)
+{
+    return j->domain;
+}
+
+const char *queue_job_next_hop(const postern_job *j, size_t i)
+{
+    return i < j->next_hop_n ? j->next_hops[i] : NULL;
+}
+
+const char *queue_job_param(const postern_job *j, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; j->params && i < j->params->n; i++) {
+        if (!strncmp(j->params->v[i], name, len) && j->params->v[i][len] == '=')
+            return j->params->v[i] + len + 1;
+    }
+    return NULL;
+}
+
+uint32_t queue_job_flags(const postern_job *j)
+{
+    return j->msg->env->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8);
+}
+
+postern_content *queue_job_content(const postern_job *j)
+{
+    return j->content;
+}
+
+static int outcome_is_sane(const struct postern_outcome *o)
+{
+    return o && o->size >= offsetof(struct postern_outcome, protocol) && o->fate >= POSTERN_DELIVERED &&
+           o->fate <= POSTERN_FAILED;
+}
+
+void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
+{
+    static const struct postern_outcome nonsense = {
+        .size = sizeof nonsense, .fate = POSTERN_DEFERRED, .cause = POSTERN_CAUSE_MESSAGE,
+        .status = {4, 3, 5}, .diagnostic = "the transport gave an outcome that makes no sense"};
+    struct job_rcpt *r;
+
+    if (i >= j->n || j->r[i].settled) {
+        log_event(POSTERN_LOG_ERROR, "queue", "job.settle",
+                  "id=%s transport=%s rcpt=%zu why=\"settled twice, or never its own: a bug of the "
+                  "plugin; ignored\"", j->id, j->dest->transport, i);
+        return;
+    }
+    if (!outcome_is_sane(o))
+        o = &nonsense;
+    r = &j->r[i];
+    r->settled = 1;
+    r->fate = (uint8_t)o->fate;
+    r->cause = (uint8_t)o->cause;
+    r->smtp = POSTERN_HAS(o, protocol) && !strcmp(o->protocol, "smtp");
+    memcpy(r->status, o->status, sizeof r->status);
+    r->diagnostic = o->diagnostic ? mem_strdup(o->diagnostic) : NULL;
+    r->remote = o->remote ? mem_strdup(o->remote) : NULL;
+    if (--j->unsettled)
+        return;
+    list_del(&j->link);
+    list_add_tail(&j->queue->finished, &j->link);
+    queue_kick(j->queue);
+}

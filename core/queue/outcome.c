@@ -1,0 +1,135 @@
+/* queue/outcome.c: what a finished job means for its recipients and its destination. */
+#include "queue/private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+static const char *delay_text(const struct qmsg *m, char *buf, size_t size)
+{
+    int64_t age = clock_wall() - m->env->received_usec;
+
+    snprintf(buf, size, "%.3fs", (double)(age > 0 ? age : 0) / 1e6);
+    return buf;
+}
+
+static void log_fate(const postern_job *j, const struct job_rcpt *r, const char *event, int level)
+{
+    char        delay[32];
+    const char *rcpt = envelope_rcpt(j->msg->env, r->index);
+
+    if (!log_enabled(level))
+        return;
+    log_event(level, j->dest->transport, event,
+              "id=%s to=%s%s%s remote=%s status=%u.%u.%u delay=%s reply=%s", j->id, log_q(rcpt),
+              r->addr ? " as=" : "", r->addr ? log_q(r->addr) : "", log_q(r->remote), r->status[0],
+              r->status[1], r->status[2], delay_text(j->msg, delay, sizeof delay),
+              log_q(r->diagnostic));
+}
+
+/* "host [ip]:25 said: 550 5.1.1 no such user": who and what, for list, log and DSN. */
+static void keep_text(struct queue *q, struct qrcpt *to, const struct job_rcpt *r)
+{
+    char text[QUEUE_TEXT_MAX];
+
+    snprintf(text, sizeof text, "%s%s%s", r->remote ? r->remote : "", r->remote ? " said: " : "",
+             r->diagnostic ? r->diagnostic : "no reason given");
+    rcpt_text(q, to, text, r->status, r->smtp);
+}
+
+void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
+               const uint16_t status[3])
+{
+    char        id[16];
+    const char *rcpt = envelope_rcpt(m->env, (size_t)(r - m->rcpts));
+
+    rcpt_text(q, r, text, status, 0);
+    rcpt_set(q, r, RCPT_FAILED, WAIT_BACKOFF);
+    r->next_try = 0;
+    q->failed++;
+    log_event(POSTERN_LOG_INFO, "queue", "deliver.failed", "id=%s to=%s status=%u.%u.%u why=%s",
+              text_id(m->id, id, sizeof id), log_q(rcpt), status[0], status[1], status[2], log_q(text));
+}
+
+static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
+{
+    int64_t now = loop_now(q->loop);
+
+    log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
+    keep_text(q, r, from);
+    rcpt_set(q, r, RCPT_WAITING, from->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
+                                 : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                                                       : WAIT_BACKOFF);
+    if (r->tries < UINT16_MAX)
+        r->tries++;
+    r->next_try = now + retry_delay(q, r->tries);
+    q->deferred++;
+    spool_uncache(q->spool, j->msg->entry);
+}
+
+static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
+{
+    struct qrcpt *r = &j->msg->rcpts[from->index];
+
+    r->routed = 0;
+    switch (from->fate) {
+    case POSTERN_DELIVERED:
+        log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
+        rcpt_set(q, r, RCPT_DELIVERED, WAIT_NEW);
+        q->delivered++;
+        break;
+    case POSTERN_FAILED:
+        log_fate(j, from, "deliver.failed", POSTERN_LOG_INFO);
+        keep_text(q, r, from);
+        rcpt_set(q, r, RCPT_FAILED, WAIT_BACKOFF);
+        r->next_try = 0;
+        q->failed++;
+        break;
+    default:
+        settle_deferred(q, j, from, r);
+        break;
+    }
+}
+
+/* What the job says of its destination: one recipient that was answered shows that somebody is there. */
+static void judge_dest(struct queue *q, postern_job *j)
+{
+    const struct job_rcpt *wall = NULL;
+    char                   text[QUEUE_TEXT_MAX];
+
+    for (size_t i = 0; i < j->n; i++) {
+        const struct job_rcpt *r = &j->r[i];
+
+        if (r->fate != POSTERN_DEFERRED || r->cause < POSTERN_CAUSE_DESTINATION) {
+            dest_reached(q, j->dest);
+            return;
+        }
+        wall = r;
+    }
+    if (!wall)
+        return;
+    snprintf(text, sizeof text, "%s%s%s", wall->remote ? wall->remote : "", wall->remote ? ": " : "",
+             wall->diagnostic ? wall->diagnostic : "not reachable");
+    dest_dead(q, j->dest,
+              wall->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
+              : wall->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                                    : WAIT_HOST_DEAD,
+              text);
+}
+
+void job_finish(struct queue *q, postern_job *j)
+{
+    struct qmsg *m = j->msg;
+
+    judge_dest(q, j);
+    dest_release(q, j->dest);
+    for (size_t i = 0; i < j->n; i++)
+        settle_one(q, j, &j->r[i]);
+    m->jobs--;
+    j->dest = NULL;
+    job_free(&j);
+    msg_settled(q, m, 1);
+}

@@ -1,0 +1,157 @@
+/* queue/private.h: what the queue's files know of each other. */
+#ifndef QUEUE_PRIVATE_H
+#define QUEUE_PRIVATE_H
+
+#include <postern/mail.h>
+
+#include "queue/queue.h"
+#include "util/heap.h"
+#include "util/intern.h"
+#include "util/list.h"
+#include "util/map.h"
+
+#define QUEUE_JOB_RCPTS    100u /* what every server must take (RFC 5321 4.5.3.1.8) */
+#define QUEUE_DUE_PER_TURN 256u /* messages routed in one turn: a million due ones must not hold the loop */
+#define QUEUE_TEXT_MAX     1000u
+#define WAIT_REASONS       9
+
+struct qrcpt {
+    int64_t     next_try; /* monotonic usec */
+    const char *text;     /* interned: the last diagnostic, or why it is held; NULL: none */
+    const char *decision; /* interned: rule, transport and next hops of the last attempt; NULL: none */
+    uint16_t    status[3];
+    uint16_t    tries;
+    uint8_t     state;  /* enum rcpt_status */
+    uint8_t     reason; /* enum wait_reason */
+    uint8_t     routed; /* 1: in a job, waiting or in flight */
+    uint8_t     smtp;   /* 1: text is an SMTP reply */
+};
+
+struct qmsg {
+    struct list         link; /* all messages, by id */
+    struct heap_node    due;
+    uint64_t            id;
+    struct spool_entry *entry;
+    struct envelope    *env;
+    int64_t             expires; /* monotonic usec */
+    uint32_t            jobs;    /* of this message, waiting or in flight */
+    uint32_t            bouncing; /* a DSN is being written */
+    struct qrcpt        rcpts[];
+};
+
+struct qdest {
+    struct list      ready; /* in queue.ready when it has something to start */
+    struct list      waiting; /* jobs, oldest first */
+    size_t           waiting_n, in_flight;
+    int64_t          dead_until; /* monotonic; 0: alive; past: one job may probe */
+    int64_t          dead_for;   /* the back-off it is in */
+    uint8_t          reason;     /* enum wait_reason for those that wait for it */
+    const char      *text;       /* interned: why it is dead */
+    char            *transport;
+    char            *name; /* what people call it: next hops, or the domain */
+    char             key[];
+};
+
+struct job_rcpt {
+    uint32_t    index; /* in the message */
+    uint8_t     settled;
+    uint8_t     fate, cause, smtp;
+    uint16_t    status[3];
+    char       *addr; /* as rewritten; NULL: the envelope's own */
+    char       *diagnostic;
+    char       *remote;
+};
+
+struct postern_job {
+    struct list                   link; /* in dest.waiting, queue.flying or queue.finished */
+    struct queue                 *queue;
+    struct qmsg                  *msg;
+    struct qdest                 *dest;
+    const char                   *decision; /* interned */
+    const char *const            *next_hops;
+    size_t                        next_hop_n;
+    const struct postern_strings *params;
+    char                         *domain;
+    postern_content              *content;
+    int64_t                       started, deadline; /* monotonic; 0: not started */
+    size_t                        n, unsettled;
+    char                          id[16];
+    struct job_rcpt               r[];
+};
+
+struct queue {
+    struct loop              *loop;
+    struct spool             *spool;
+    const struct config      *config;
+    const struct route_table *routes;
+    struct queue_carrier      carrier;
+    struct intern            *texts;
+    int64_t                  *retry; /* usec */
+    size_t                    retry_n;
+
+    struct list   messages; /* struct qmsg, by id */
+    struct idmap *by_id;
+    size_t        count;
+    struct heap   due; /* struct qmsg */
+
+    struct map *dests; /* key to struct qdest */
+    struct list ready; /* struct qdest: round robin */
+
+    struct list flying, finished; /* jobs; flying by start, so by deadline */
+    size_t      in_flight;
+
+    struct loop_task   work;
+    struct loop_timer *timer;
+    int64_t            timer_at;
+    struct loop_timer *sweep;
+    int                running;
+    uint64_t           waiting_by[WAIT_REASONS]; /* recipients that wait, by reason */
+    uint64_t           accepted, delivered, deferred, failed, bounced, expired, removed, discarded;
+    unsigned           seed; /* for jitter */
+};
+
+/* queue.c */
+void queue_kick(struct queue *q); /* there is something to do at the end of this turn */
+void msg_settled(struct queue *q, struct qmsg *m, int changed); /* after recipients changed */
+void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason);
+void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3], int smtp);
+struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env);
+
+/* attempt.c: routing what is due */
+void msg_route(struct queue *q, struct qmsg *m);
+
+/* job.c */
+postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
+                     const struct route_decision *r, const char *decision, size_t room);
+void         job_add(postern_job *j, size_t index, char *rewritten); /* takes rewritten */
+void         job_free(postern_job **j);
+void         job_start(struct queue *q, postern_job *j);
+void         job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_reason reason);
+void         job_take_back(struct queue *q, postern_job *j, const char *why);
+
+/* outcome.c */
+void job_finish(struct queue *q, postern_job *j); /* every recipient is settled */
+void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
+               const uint16_t status[3]);
+
+/* dest.c */
+struct qdest *dest_get(struct queue *q, const struct route_decision *d);
+int           dest_blocked(const struct qdest *d, int64_t now); /* dead, and not yet to be probed */
+void          dest_enqueue(struct queue *q, struct qdest *d, postern_job *j);
+void          dest_dispatch(struct queue *q); /* starts what may start */
+void          dest_reached(struct queue *q, struct qdest *d);
+void          dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const char *text);
+void          dest_release(struct queue *q, struct qdest *d); /* one job less; forgets an idle one */
+void          dest_sweep(struct queue *q);
+void          dest_free_all(struct queue *q);
+
+/* bounce.c */
+void bounce_start(struct queue *q, struct qmsg *m); /* for its RCPT_FAILED recipients */
+
+/* state.c */
+void    state_encode(const struct queue *q, const struct qmsg *m, struct buf *out);
+int     state_decode(struct queue *q, struct qmsg *m, const void *data, size_t len);
+int64_t retry_delay(struct queue *q, unsigned tries); /* with jitter */
+int64_t jittered(struct queue *q, int64_t usec);
+
+#endif

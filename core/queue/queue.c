@@ -1,0 +1,357 @@
+/* queue/queue.c: the life of a message between the spool's word that it is durable and the spool's
+ * being told that it is done. */
+#include "queue/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "util/clock.h"
+#include "util/mem.h"
+#include "util/text.h"
+
+#define SWEEP_USEC 60000000u
+
+static void queue_work(void *ctx);
+static void arm_sweep(struct queue *q);
+
+int queue_check(const struct config *cfg, struct config_errors *errors)
+{
+    size_t  before = errors->n;
+    int64_t usec;
+
+    for (size_t i = 0; i < cfg->queue.retry.n; i++) {
+        if (text_duration_parse(cfg->queue.retry.v[i], &usec) < 0 || usec <= 0)
+            config_error(errors, cfg->source, "/queue/retry",
+                         "found \"%s\", expected durations like \"30m\"", cfg->queue.retry.v[i]);
+    }
+    return errors->n == before ? 0 : -EINVAL;
+}
+
+int queue_new(const struct queue_setup *setup, struct queue **ret)
+{
+    struct queue *q = mem_zalloc(sizeof *q);
+
+    q->loop = setup->loop;
+    q->spool = setup->spool;
+    q->config = setup->config;
+    q->routes = setup->routes;
+    q->carrier = setup->carrier;
+    q->retry_n = q->config->queue.retry.n;
+    q->retry = mem_zalloc((q->retry_n + 1) * sizeof *q->retry);
+    for (size_t i = 0; i < q->retry_n; i++) {
+        if (text_duration_parse(q->config->queue.retry.v[i], &q->retry[i]) < 0) {
+            free(q->retry);
+            free(q);
+            return -EINVAL;
+        }
+    }
+    q->texts = intern_new();
+    q->by_id = idmap_new();
+    q->dests = map_new();
+    list_init(&q->messages);
+    list_init(&q->ready);
+    list_init(&q->flying);
+    list_init(&q->finished);
+    q->work.run = queue_work;
+    q->work.ctx = q;
+    q->seed = (unsigned)clock_mono();
+    *ret = q;
+    return 0;
+}
+
+static void msg_free(struct queue *q, struct qmsg *m)
+{
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        rcpt_set(q, &m->rcpts[i], RCPT_DONE, WAIT_NEW);
+        intern_unref(q->texts, &m->rcpts[i].text);
+        intern_unref(q->texts, &m->rcpts[i].decision);
+    }
+    heap_remove(&q->due, &m->due);
+    list_del(&m->link);
+    idmap_del(q->by_id, m->id);
+    q->count--;
+    free(m->env);
+    free(m);
+}
+
+void queue_free(struct queue **pq)
+{
+    struct queue *q = *pq;
+
+    if (!q)
+        return;
+    *pq = NULL;
+    loop_forget(&q->work);
+    loop_cancel(&q->timer);
+    loop_cancel(&q->sweep);
+    dest_free_all(q);
+    LIST_EACH_SAFE (&q->messages, it, tmp)
+        msg_free(q, CONTAINER(it, struct qmsg, link));
+    heap_free(&q->due);
+    idmap_free(&q->by_id);
+    map_free(&q->dests, NULL);
+    intern_free(&q->texts);
+    free(q->retry);
+    free(q);
+}
+
+void queue_set_spool(struct queue *q, struct spool *spool)
+{
+    q->spool = spool;
+}
+
+void queue_set_carrier(struct queue *q, void *ctx)
+{
+    q->carrier.ctx = ctx;
+}
+
+/* The one place where a recipient's state changes, so that the counts can't drift. */
+void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason)
+{
+    int waited = r->state == RCPT_WAITING || r->state == RCPT_HELD || r->state == RCPT_FAILED;
+    int waits = state == RCPT_WAITING || state == RCPT_HELD || state == RCPT_FAILED;
+
+    q->waiting_by[r->reason] -= (uint64_t)waited;
+    r->state = (uint8_t)state;
+    r->reason = (uint8_t)reason;
+    q->waiting_by[r->reason] += (uint64_t)waits;
+}
+
+void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3], int smtp)
+{
+    const char *fresh;
+    char        cut[QUEUE_TEXT_MAX];
+
+    postern_text_clean(text ? text : "", text ? strlen(text) : 0, cut, sizeof cut);
+    fresh = intern_ref(q->texts, cut);
+    intern_unref(q->texts, &r->text);
+    r->text = fresh;
+    memcpy(r->status, status, sizeof r->status);
+    r->smtp = (uint8_t)smtp;
+}
+
+static int64_t lifetime_of(const struct queue *q, const struct envelope *env)
+{
+    return *envelope_sender(env) ? q->config->queue.lifetime : q->config->queue.bounce_lifetime;
+}
+
+struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env)
+{
+    struct qmsg *m = mem_zalloc(sizeof *m + env->rcpt_n * sizeof m->rcpts[0]);
+    int64_t      age = clock_wall() - env->received_usec;
+
+    m->id = id;
+    m->entry = entry;
+    m->env = env;
+    /* A wall clock that was set back since must not make a message older than it can be. */
+    m->expires = loop_now(q->loop) + lifetime_of(q, env) - (age > 0 ? age : 0);
+    for (size_t i = 0; i < env->rcpt_n; i++)
+        q->waiting_by[WAIT_NEW]++;
+    list_add_tail(&q->messages, &m->link);
+    idmap_set(q->by_id, id, m);
+    q->count++;
+    return m;
+}
+
+void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env)
+{
+    struct qmsg *m = msg_new(q, id, entry, env);
+
+    q->accepted++;
+    heap_push(&q->due, &m->due, loop_now(q->loop));
+    queue_kick(q);
+}
+
+/* Where is its next event? Nowhere while a job or a DSN of it is under way: they end here again. */
+static void msg_schedule(struct queue *q, struct qmsg *m)
+{
+    int64_t at = INT64_MAX;
+
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        const struct qrcpt *r = &m->rcpts[i];
+
+        if (r->routed || (r->state != RCPT_WAITING && r->state != RCPT_FAILED))
+            continue;
+        if (r->state == RCPT_FAILED && m->jobs)
+            continue; /* one DSN for all: it waits for the others */
+        if (r->next_try < at)
+            at = r->next_try;
+    }
+    if (at == INT64_MAX || m->bouncing) {
+        heap_remove(&q->due, &m->due);
+        return;
+    }
+    heap_move(&q->due, &m->due, at < m->expires || at <= loop_now(q->loop) ? at : m->expires);
+}
+
+void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta, size_t meta_len,
+                  const void *state, size_t state_len, uint64_t content_size)
+{
+    struct queue    *q = ctx;
+    struct envelope *env;
+    struct qmsg     *m;
+    char             text[16];
+
+    (void)content_size;
+    if (envelope_decode(meta, meta_len, &env) < 0) {
+        log_event(POSTERN_LOG_ERROR, "queue", "replay.envelope",
+                  "id=%s why=\"the envelope can't be read; the message stays in the spool\"",
+                  text_id(id, text, sizeof text));
+        return;
+    }
+    m = msg_new(q, id, entry, env);
+    if (state && state_decode(q, m, state, state_len) < 0)
+        log_event(POSTERN_LOG_ERROR, "queue", "replay.state",
+                  "id=%s why=\"the state can't be read; every recipient is tried again\"",
+                  text_id(id, text, sizeof text));
+    msg_schedule(q, m);
+}
+
+void queue_kick(struct queue *q)
+{
+    loop_note(q->loop, &q->work, LOOP_STAGE_WORK);
+}
+
+static void on_timer(void *ctx)
+{
+    struct queue *q = ctx;
+
+    q->timer = NULL;
+    q->timer_at = 0;
+    queue_kick(q);
+}
+
+/* One timer for everything that has a time. It may fire early, which costs a look, never late. */
+static void arm(struct queue *q)
+{
+    struct heap_node *top = heap_top(&q->due);
+    int64_t           at = top ? top->key : INT64_MAX, now = loop_now(q->loop);
+
+    if (!list_empty(&q->flying)) {
+        const postern_job *j = CONTAINER(q->flying.next, postern_job, link);
+
+        if (j->deadline < at)
+            at = j->deadline;
+    }
+    if (at == INT64_MAX || !q->running || (q->timer && q->timer_at <= at))
+        return;
+    loop_cancel(&q->timer);
+    q->timer_at = at;
+    q->timer = loop_after(q->loop, at > now ? (uint64_t)(at - now) : 0, on_timer, q);
+}
+
+static void route_due(struct queue *q)
+{
+    int64_t now = loop_now(q->loop);
+
+    for (unsigned n = 0; n < QUEUE_DUE_PER_TURN; n++) {
+        struct heap_node *top = heap_top(&q->due);
+
+        if (!top || top->key > now)
+            return;
+        heap_remove(&q->due, top);
+        msg_route(q, CONTAINER(top, struct qmsg, due));
+    }
+}
+
+static void expire_deadlines(struct queue *q)
+{
+    int64_t now = loop_now(q->loop);
+
+    while (!list_empty(&q->flying)) {
+        postern_job *j = CONTAINER(q->flying.next, postern_job, link);
+
+        if (j->deadline > now)
+            return;
+        log_event(POSTERN_LOG_ERROR, "queue", "job.deadline",
+                  "id=%s transport=%s why=\"not settled in time, taken back\"", j->id,
+                  j->dest->transport);
+        job_take_back(q, j, "the transport did not finish in time");
+    }
+}
+
+static void queue_work(void *ctx)
+{
+    struct queue *q = ctx;
+    struct list  *n;
+
+    while ((n = list_pop(&q->finished)))
+        job_finish(q, CONTAINER(n, postern_job, link));
+    if (q->running) {
+        route_due(q);
+        dest_dispatch(q);
+    }
+    expire_deadlines(q);
+    arm(q);
+}
+
+void queue_start(struct queue *q)
+{
+    q->running = 1;
+    arm_sweep(q);
+    queue_kick(q);
+}
+
+static void on_sweep(void *ctx)
+{
+    struct queue *q = ctx;
+
+    q->sweep = NULL;
+    dest_sweep(q);
+    arm_sweep(q);
+}
+
+static void arm_sweep(struct queue *q)
+{
+    q->sweep = loop_after(q->loop, SWEEP_USEC, on_sweep, q);
+}
+
+void queue_stop(struct queue *q)
+{
+    q->running = 0;
+}
+
+size_t queue_in_flight(const struct queue *q)
+{
+    return q->in_flight;
+}
+
+void queue_cancel_all(struct queue *q)
+{
+    while (!list_empty(&q->flying))
+        job_take_back(q, CONTAINER(q->flying.next, postern_job, link), "the gateway is shutting down");
+    queue_work(q);
+}
+
+static void write_state(struct queue *q, struct qmsg *m)
+{
+    struct buf b = {0};
+
+    state_encode(q, m, &b);
+    spool_state(q->spool, m->entry, b.data, b.len, 0, NULL, NULL);
+    buf_free(&b);
+}
+
+/* Recipients of m changed (or a job or DSN of it ended): what now? */
+void msg_settled(struct queue *q, struct qmsg *m, int changed)
+{
+    size_t waiting = 0, failed = 0;
+
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        waiting += m->rcpts[i].state == RCPT_WAITING || m->rcpts[i].state == RCPT_HELD;
+        failed += m->rcpts[i].state == RCPT_FAILED;
+    }
+    if (!waiting && !failed) {
+        spool_done(q->spool, m->entry);
+        msg_free(q, m);
+        return;
+    }
+    if (changed)
+        write_state(q, m);
+    if (failed && !m->jobs && !m->bouncing)
+        bounce_start(q, m);
+    else if (!m->bouncing)
+        msg_schedule(q, m);
+}

@@ -1,0 +1,97 @@
+/* queue/queue.h: when messages move.
+ *
+ * Every message in the spool is here, in memory, as little as is needed to know when to do what. A
+ * recipient that is due is routed (afresh, each time), and recipients of one message with the same next
+ * hop become one job; the job waits its turn at its destination and is carried by a transport; what
+ * comes back is a fate for each recipient: delivered, deferred to a later try, or failed and reported
+ * to the sender in a DSN. A message leaves the queue when all its recipients have left it.
+ *
+ * Work per event is O(log n) in the number of messages. Everything runs on the loop. */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include <postern/types.h>
+
+#include "config/config.h"
+#include "message/envelope.h"
+#include "route/route.h"
+#include "spool/spool.h"
+#include "util/loop.h"
+
+struct queue;
+
+/* Who carries jobs: the plugin host, or a test. deliver: 0 taken, each recipient will be settled with
+ * queue_job_settle; -errno: not taken (-ENOENT: no such transport). */
+struct queue_carrier {
+    void *ctx;
+    int (*deliver)(void *ctx, const char *transport, postern_job *job);
+    void (*cancel)(void *ctx, const char *transport, postern_job *job);
+};
+
+struct queue_setup {
+    struct loop              *loop;
+    struct spool             *spool; /* may be given later, with queue_set_spool, before queue_start */
+    const struct config      *config;
+    const struct route_table *routes;
+    struct queue_carrier      carrier;
+};
+
+/* What the option table can't say of the queue section. 0, or -EINVAL when errors were added. */
+int  queue_check(const struct config *cfg, struct config_errors *errors);
+int  queue_new(const struct queue_setup *setup, struct queue **ret); /* -EINVAL: a bad retry list */
+void queue_free(struct queue **q);
+void queue_set_spool(struct queue *q, struct spool *spool);
+void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
+spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
+void            queue_start(struct queue *q);
+void            queue_stop(struct queue *q); /* starts no more jobs; those in flight go on */
+size_t          queue_in_flight(const struct queue *q);
+void            queue_cancel_all(struct queue *q); /* takes back every job in flight */
+
+/* A message became durable: it is the queue's from now on (env too). */
+void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env);
+
+/* --- what plugins see of a job (services) --- */
+const char      *queue_job_id(const postern_job *);
+const char      *queue_job_sender(const postern_job *);
+size_t           queue_job_rcpts(const postern_job *);
+const char      *queue_job_rcpt(const postern_job *, size_t i);
+const char      *queue_job_destination(const postern_job *);
+const char      *queue_job_next_hop(const postern_job *, size_t i);
+const char      *queue_job_param(const postern_job *, const char *name);
+uint32_t         queue_job_flags(const postern_job *);
+postern_content *queue_job_content(const postern_job *);
+void             queue_job_settle(postern_job *, size_t i, const struct postern_outcome *);
+
+/* --- what operators ask --- */
+
+/* Which messages: any field that is set must match. */
+struct queue_filter {
+    const char *id;        /* queue id */
+    const char *recipient; /* address glob */
+    const char *domain;    /* recipient domain glob */
+    const char *sender;    /* address glob, "<>" for the null path */
+    int         held;      /* 1: only messages with a held recipient */
+    int         all;       /* 1: everything (needed by actions when nothing else is set) */
+};
+
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
+
+/* Messages after id `after` (0: from the first), at most `limit`: an array of objects; *ret_next is the
+ * id to go on after, or 0 at the end. New reference. */
+json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
+                   uint64_t *ret_next);
+/* How many messages (recipients, when f names some) it touched. why: the operator's words, or NULL. */
+size_t  queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
+                  const char *why, const char *who);
+json_t *queue_status(struct queue *q); /* counts, by reason, by destination (the largest) */
+
+/* The same object as queue_list's for one message that is not in a queue: a spool read offline. */
+json_t *queue_describe(uint64_t id, const struct envelope *env, const void *state, size_t state_len,
+                       uint64_t content_size);
+int     queue_filter_match(const struct queue_filter *f, const json_t *described);
+
+#endif

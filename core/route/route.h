@@ -1,0 +1,79 @@
+/* route/route.h: where a recipient goes: one ordered decision list, and the trace of walking it.
+ *
+ * Compiled at load time from everything that decides (in this version: local domains, the operator's
+ * rules, the default). route_decide is a pure function of the table, the sender and the recipient; the
+ * delivery, the answer to RCPT and `postern route` all call it, so the explanation can't drift from the
+ * behaviour. It does not allocate without a trace, except when a rule rewrites. */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include "config/config.h"
+#include "util/buf.h"
+
+struct route_table;
+
+enum route_action {
+    ROUTE_TRANSPORT = 1,
+    ROUTE_FAIL = 2,
+    ROUTE_HOLD = 3,
+    ROUTE_DISCARD = 4
+};
+
+struct route_rule { /* public view of a row; lives as long as the table */
+    size_t                  index; /* place in the list, from 0 */
+    const char             *what;  /* "local domain", "rule", "default" */
+    struct config_origin    origin;
+    const char             *comment;
+};
+
+struct route_decision {
+    enum route_action        action;
+    const struct route_rule *rule;      /* the row that decided */
+    const char              *transport; /* instance name; for TRANSPORT */
+    size_t                   next_hop_n;
+    const char *const       *next_hops; /* none: look the recipient's domain up */
+    const struct postern_strings *params; /* "name=value" */
+    uint16_t                 status[3]; /* FAIL */
+    const char              *text;      /* FAIL, HOLD: why, in words */
+    int                      anyone;    /* 1: accepted from any client; 0: only from those who may relay */
+    const char              *rcpt;      /* as rewritten, or the caller's own pointer */
+    char                    *rewritten; /* malloc'ed when a rule rewrote, else NULL */
+    char                     domain[256]; /* of rcpt, lower case, without a final dot; "" if none */
+};
+void route_decision_done(struct route_decision *d);
+
+/* The trace: rows considered, in order, and why each matched or not. */
+struct route_step {
+    const struct route_rule *rule;
+    int                      matched;
+    char                    *text; /* "domain example.com is not in .corp.example" */
+};
+struct route_trace {
+    size_t             n;
+    struct route_step *steps;
+};
+void route_trace_done(struct route_trace *t);
+
+/* Compiles; semantic errors (unknown transport name, no or two actions, bad pattern or next hop, rewrite
+ * loop) are added to errors with their origin. */
+int  route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors);
+void route_free(struct route_table **t);
+
+struct route_query {
+    const char *sender; /* "" for the null path; NULL: unknown, sender conditions do not match */
+    const char *rcpt;
+    const char *ingress; /* instance name or NULL: unknown */
+};
+/* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL). trace may be NULL. Every
+ * call must be matched by route_decision_done. */
+int route_decide(const struct route_table *t, const struct route_query *q, struct route_decision *ret,
+                 struct route_trace *trace);
+
+/* How people read it: rows one a line, indented, "=>" for the decision; colour when asked. And the same
+ * as JSON (new reference). */
+void    route_explain(const struct route_query *q, const struct route_decision *d,
+                      const struct route_trace *t, int colour, struct buf *out);
+json_t *route_explain_json(const struct route_query *q, const struct route_decision *d,
+                           const struct route_trace *t);
+
+#endif
