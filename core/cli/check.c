@@ -55,7 +55,7 @@ static void print_json(const struct checked *c)
     json_t *errors = json_array(), *r;
 
     for (size_t i = 0; i < c->errors.n; i++)
-        json_array_append_new(errors, json_string(c->errors.lines[i]));
+        json_array_append_new(errors, config_text_json(c->errors.lines[i]));
     r = json_pack("{s:b, s:I, s:I, s:I, s:o}", "ok", !c->errors.n, "files", (json_int_t)c->files,
                   "plugins", (json_int_t)c->plugins, "rules", (json_int_t)c->rules, "errors",
                   errors);

@@ -30,9 +30,17 @@ static json_t *plugin_json(const struct postern_plugin *p, const char *path)
     char abi[32];
 
     snprintf(abi, sizeof abi, "%u.%u", p->abi_major, p->abi_minor);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "name", p->name, "version", p->version,
-                     "summary", p->summary, "path", path, "abi", abi, "capabilities",
-                     kinds_json(p));
+    return json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "name", config_text_json(p->name), "version",
+                     config_text_json(p->version), "summary", config_text_json(p->summary), "path",
+                     config_text_json(path), "abi", abi, "capabilities", kinds_json(p));
+}
+
+static json_t *listed_json(const struct plugin_listed *l)
+{
+    if (l->descriptor)
+        return plugin_json(l->descriptor, l->path);
+    return json_pack("{s:s, s:o, s:o}", "name", l->name, "path", config_text_json(l->path),
+                     "refused", config_text_json(l->refused));
 }
 
 static void print_json(json_t *value)
@@ -52,9 +60,7 @@ static int list(const struct cli_common *common, struct plugin_catalog *catalog)
         const struct postern_plugin *p = l[i].descriptor;
 
         if (common->json)
-            json_array_append_new(all, p ? plugin_json(p, l[i].path)
-                                         : json_pack("{s:s, s:s, s:s}", "name", l[i].name, "path",
-                                                     l[i].path, "refused", l[i].refused));
+            json_array_append_new(all, listed_json(&l[i]));
         else if (p)
             printf("%-20s %-10s %-10s %s\n", p->name, p->version, kind(p), p->summary);
         else
@@ -105,7 +111,8 @@ static int info(const struct cli_common *common, struct plugin_catalog *catalog,
 
 static int usage(void)
 {
-    return cli_usage("plugin", "say \"plugin list\" or \"plugin info NAME\", and --json if you like");
+    return cli_usage("plugin",
+                     "say \"plugin list\" or \"plugin info NAME\", and --json if you like");
 }
 
 int cli_plugin(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* cli/route.c: postern route ADDRESS... [--from A] [--ingress NAME] [--json] [--no-color]: where would
- * mail for these addresses go, and why? Asks the very function that the queue asks. */
+/* cli/route.c: postern route ADDRESS... [--from A] [--ingress NAME] [--json] [--no-color]: where
+ * would mail for these addresses go, and why? Asks the very function that the queue asks. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +32,10 @@ static char *strip_brackets(const char *text)
 
 static int explain_usage(const char *what, const char *text)
 {
-    return cli_usage("route", "%s%s%s; expected ADDRESS... [--from ADDRESS] [--ingress NAME] "
-                              "[--json] [--no-color]", what, *text ? " " : "", text);
+    return cli_usage("route",
+                     "%s%s%s; expected ADDRESS... [--from ADDRESS] [--ingress NAME] "
+                     "[--json] [--no-color]",
+                     what, *text ? " " : "", text);
 }
 
 /* 1: consumed; 0: not an option; -1: printed. */
@@ -92,7 +94,7 @@ static void print_fault(const char *address, int sender)
 {
     char shown[256], clean[256];
     struct postern_address parsed;
-    struct address_fault fault;
+    struct address_fault fault = { NULL, 0 };
 
     if (address_parse(address, strlen(address), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE,
                       &parsed, &fault) == 0) {
@@ -170,8 +172,8 @@ static int check_ingress(const struct options *o, const struct config *cfg)
             text_casecmp(cfg->instances[i].name, o->query.ingress) == 0)
             return EX_OK;
     }
-    if (!o->query.ingress)
-        return EX_OK;
+    if (!o->query.ingress || text_casecmp(o->query.ingress, "bounce") == 0)
+        return EX_OK; /* "bounce": the gateway's own notifications */
     return cli_error(EX_DATAERR, "--ingress %s: there is no such ingress", o->query.ingress);
 }
 
@@ -200,7 +202,7 @@ static int load_and_explain(const struct options *o)
 static int check_sender(const struct options *o)
 {
     struct postern_address parsed;
-    struct address_fault fault;
+    struct address_fault fault = { NULL, 0 };
 
     if (!o->sender || !*o->sender ||
         address_parse(o->sender, strlen(o->sender), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE,

@@ -18,10 +18,12 @@ struct config_origins *config_origins_new(struct arena *a);
 void config_origins_free(struct config_origins **o);
 void config_origins_set(struct config_origins *o, const char *pointer, const char *file,
                         const char *own_pointer);
-const struct config_origin *config_origins_get(const struct config_origins *o, const char *pointer);
+const struct config_origin *config_origins_get(const struct config_origins *o,
+                                               const char *pointer);
 /* Also for what is inside a value that was set: the result's pointer is then completed. NULL when
  * nothing above is known either. */
-const struct config_origin *config_origins_find(const struct config_origins *o, const char *pointer);
+const struct config_origin *config_origins_find(const struct config_origins *o,
+                                                const char *pointer);
 
 /* Adds "/key" with ~ and / escaped (RFC 6901). Returns the length before, for pointer_cut. */
 size_t config_pointer_push(struct buf *pointer, const char *key);
@@ -36,9 +38,9 @@ struct fill {
     const struct config_origins *origins; /* NULL: base is the origin of everything              */
     const struct config_hint    *hints;   /* may be NULL                                         */
     struct buf                   pointer; /* below base                                          */
-    int   loose;    /* 1: keys that the table does not know are somebody else's                  */
-    int   bad;      /* 1: something was said                                                     */
-    char *why;      /* not NULL: the first complaint goes here, without its place (vetting)      */
+    int    loose; /* 1: keys that the table does not know are somebody else's                    */
+    int    bad;   /* 1: something was said                                                       */
+    char  *why;   /* not NULL: an empty text for the first complaint, without its place (vetting) */
     size_t why_size;
 };
 
@@ -46,18 +48,20 @@ struct fill {
 int config_fill_error(struct fill *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fills settings from object; required: are REQUIRED rows asked for? */
-void config_fill_object(struct fill *f, const struct postern_option *table, size_t step, json_t *object,
-                 const char *const *skip, int required, unsigned depth, void *settings);
+void config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
+                        json_t *object, const char *const *skip, int required, unsigned depth,
+                        void *settings);
 /* One value into one member. 0 or -EINVAL (said). */
 int config_fill_value(struct fill *f, const struct postern_option *row, size_t step, json_t *value,
-               unsigned depth, void *member);
+                      unsigned depth, void *member);
 int config_fill_secret(struct fill *f, json_t *value, const char **member);
 /* The file that the value at f->pointer stands in. */
 const char *config_fill_file(struct fill *f);
 /* path, absolute, against the folder of the file that said it. */
 const char *config_path_from(struct arena *a, const char *file, const char *path);
 /* Complains of a key that is not in the table, with the best hint there is. */
-void config_fill_unknown(struct fill *f, const struct postern_option *table, size_t step, const char *key);
+void config_fill_unknown(struct fill *f, const struct postern_option *table, size_t step,
+                         const char *key);
 
 /* Table default to the JSON it stands for; NULL when there is none. New reference. */
 json_t *config_default_json(const struct postern_option *row);
@@ -65,7 +69,8 @@ json_t *config_default_json(const struct postern_option *row);
 /* "70000", "\"abc\"", "an object": a value for an error line. size >= 128. Returns buf. */
 char *config_found(const json_t *value, char *buf, size_t size);
 
-/* Where does key belong? Writes the pointer of the place; 0 or -ENOENT. own: the table to leave out. */
+/* Where does key belong? Writes the pointer of the place; 0 or -ENOENT. own: the table to leave
+ * out. */
 int config_belongs(const char *key, const struct postern_option *own,
                    const struct config_hint *hints, struct buf *ret_pointer);
 

@@ -16,23 +16,25 @@ struct config_loader;
 
 /* source: the folder, or CONFIG_BUILT_IN. errors is borrowed until config_loader_finish. */
 struct config_loader *config_loader_new(const char *source, struct config_errors *errors);
-/* Parses one file and merges it. What is wrong is added to errors; the rest of the file counts. */
+/* Parses one file's text, which is followed by a NUL, and merges it. What is wrong is added to
+ * errors; the rest of the file counts. */
 void config_loader_add(struct config_loader *l, const char *file, const char *text, size_t len);
 /* Adds the defaults, fills and verifies the sections. Consumes the loader. Never NULL. */
 struct config *config_loader_finish(struct config_loader *l, const char *state);
 
 /* --- between load.c and its neighbours --- */
 
-/* The object in text, or NULL with the errors added (config/parse.c). New reference. */
+/* The object in text, which is followed by a NUL, or NULL with the errors added (config/parse.c).
+ * New reference. */
 json_t *config_parse(const char *file, const char *text, size_t len, struct config_errors *errors);
 
 /* The embedded defaults, with names and paths put in. hostname: as the operator said, or NULL. New
  * reference (config/defaults.c). */
 json_t *config_defaults(const char *hostname, const char *state, struct config_errors *errors);
 
-/* Adds the *.json files of a folder to the loader (config/confd.c). 0, or the first -errno with which
- * something could not be read, which has been added to errors; -ENOTDIR etc. of the folder itself
- * likewise. *ret_any: 1 when the folder could be read. */
+/* Adds the *.json files of a folder to the loader (config/confd.c). 0, or the first -errno with
+ * which something could not be read, which has been added to errors; -ENOTDIR etc. of the folder
+ * itself likewise. *ret_any: 1 when the folder could be read. */
 int config_read_folder(const char *dir, struct config_loader *l, struct config_errors *errors,
                        int *ret_any);
 

@@ -8,16 +8,18 @@
 #include "config/config.h"
 #include "util/buf.h"
 
-#define CONFIG_TABLE_ROWS_MAX  256u  /* of one table                                               */
-#define CONFIG_TABLE_DEPTH_MAX 8u    /* tables inside tables; also what ends a table that holds itself */
-#define CONFIG_KEY_MAX         64u   /* characters of a key                                        */
-#define CONFIG_STEP_MAX        4096u /* bytes of one row                                           */
-#define CONFIG_NAME_MAX        64u   /* characters of an instance's or plugin's name               */
+#define CONFIG_TABLE_ROWS_MAX  256u  /* of one table                                        */
+#define CONFIG_TABLE_DEPTH_MAX 8u    /* tables inside tables; ends one that holds itself    */
+#define CONFIG_KEY_MAX         64u   /* characters of a key                                 */
+#define CONFIG_STEP_MAX        4096u /* bytes of one row                                    */
+#define CONFIG_NAME_MAX        64u   /* characters of an instance's or plugin's name        */
 
-/* Copies row i as far as both sides know it; what the author did not know is 0. 1, or 0: the end. */
-int config_row(const struct postern_option *table, size_t step, size_t i, struct postern_option *ret);
+/* Copies row i as far as both sides know it; what the author did not know is 0. Returns 1, or 0
+ * past the end. */
+int config_row(const struct postern_option *table, size_t step, size_t i,
+               struct postern_option *ret);
 
-/* "number", "list of text", ...; NULL for a type we do not know. */
+/* "number", "list of texts", ...; NULL for a type we do not know. */
 const char *config_type_name(uint32_t type);
 
 /* "1 to 65535", "at least 1s", "1K to 1G"; "" without bounds. size >= 80. Returns buf. */
@@ -25,12 +27,15 @@ char *config_range(const struct postern_option *row, char *buf, size_t size);
 
 /* Is the table sound, so that config_fill cannot go astray with it? settings_size: of the struct it
  * fills; SIZE_MAX: not known. 0, or -EINVAL with a sentence in why. */
-int config_table_vet(const struct postern_option *table, size_t step, size_t settings_size, char *why,
-                     size_t why_size);
+int config_table_vet(const struct postern_option *table, size_t step, size_t settings_size,
+                     char *why, size_t why_size);
 
 /* For people: a Markdown table; and lines of text, each indented, for a terminal. */
 void config_table_markdown(const struct postern_option *table, size_t step, struct buf *out);
 void config_table_text(const struct postern_option *table, size_t step, struct buf *out);
+
+/* Any text as a JSON string; bytes that are not UTF-8 are replaced. New reference. */
+json_t *config_text_json(const char *text);
 
 /* Copies text, with what stands between "<!-- options: SECTION -->" and "<!-- end of options -->"
  * lines made anew from the tables. 0, or -EINVAL with a sentence in why. */
@@ -51,8 +56,8 @@ int config_fill_hinted(struct arena *a, const struct postern_option *table, size
 /* Lower case letters, digits and '-', 1 to CONFIG_NAME_MAX of them. */
 int config_name_valid(const char *name);
 
-/* Is `candidate` near enough to what was written to be worth a "did you mean"? 1 when it is, and nearer
- * than *best, which begins as SIZE_MAX and is brought up to date. */
+/* Is `candidate` near enough to what was written to be worth a "did you mean"? 1 when it is, and
+ * nearer than *best, which begins as SIZE_MAX and is brought up to date. */
 int config_nearer(const char *written, const char *candidate, size_t *best);
 
 #endif

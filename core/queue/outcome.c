@@ -125,11 +125,10 @@ void job_finish(struct queue *q, postern_job *j)
     struct qmsg *m = j->msg;
 
     judge_dest(q, j);
-    dest_release(q, j->dest);
     for (size_t i = 0; i < j->n; i++)
         settle_one(q, j, &j->r[i]);
     m->jobs--;
-    j->dest = NULL;
+    dest_release(q, j->dest); /* it may be gone now */
     job_free(&j);
     msg_settled(q, m, 1);
 }

@@ -1,0 +1,91 @@
+/* plugin/resolve.c: from what the operator said of each instance to a plugin with its settings. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/sections.h"
+#include "config/table.h"
+#include "plugin/plugin.h"
+#include "util/cleanup.h"
+
+#define WHY_MAX 512u
+
+/* The place that is wrong is the "plugin" key where there is one. */
+static void complain(const struct config_instance *in, const char *what,
+                     struct config_errors *errors)
+{
+    const char *below = json_object_get(in->object, "plugin") ? "/plugin" : "";
+    char *pointer AUTO_FREE = mem_printf("%s%s", in->origin.pointer, below);
+
+    config_error(errors, in->origin.file, pointer, "%s", what);
+}
+
+static void load_one(struct plugin_catalog *c, struct config_instance *in,
+                     struct config_errors *errors)
+{
+    const struct postern_plugin *p;
+    char why[WHY_MAX], *what AUTO_FREE = NULL;
+
+    if (!config_name_valid(in->plugin)) /* said at loading */
+        return;
+    if (plugin_load(c, in->plugin, &p, NULL, why, sizeof why) < 0)
+        what = mem_strdup(why);
+    else if (in->kind == CONFIG_INGRESS && !p->ingress)
+        what = mem_printf("plugin \"%s\" brings no messages in; it belongs in /transports",
+                          in->plugin);
+    else if (in->kind == CONFIG_TRANSPORT && !p->transport)
+        what = mem_printf("plugin \"%s\" delivers no messages; it belongs in /ingress", in->plugin);
+    if (what)
+        complain(in, what, errors);
+    else
+        in->descriptor = p;
+}
+
+static void fill_one(struct config *cfg, struct config_instance *in,
+                     const struct config_hint *hints, struct config_errors *errors)
+{
+    static const struct postern_option none[] = { { 0 } };
+    const struct postern_plugin *p = in->descriptor;
+    char why[WHY_MAX] = "";
+
+    in->settings = arena_alloc(cfg->arena, p->settings_size);
+    if (config_fill_hinted(cfg->arena, p->options ? p->options : none, p->option_size, in->object,
+                           &in->origin, config_instance_keys, hints, in->settings, errors) < 0)
+        return;
+    if (p->check && p->check(in->settings, why, sizeof why) < 0) {
+        why[sizeof why - 1] = '\0';
+        config_error(errors, in->origin.file, in->origin.pointer, "%s",
+                     *why ? why : "the plugin refuses these settings and does not say why");
+    }
+}
+
+/* A key that one instance does not know may be at home with its neighbour. */
+static struct config_hint *hints_of(const struct config *cfg)
+{
+    struct config_hint *hints = mem_zalloc((cfg->instance_n + 1) * sizeof *hints);
+    size_t n = 0;
+
+    for (size_t i = 0; i < cfg->instance_n; i++) {
+        const struct config_instance *in = &cfg->instances[i];
+
+        if (in->descriptor && in->descriptor->options)
+            hints[n++] = (struct config_hint){ in->origin.pointer, in->descriptor->options,
+                                               in->descriptor->option_size };
+    }
+    return hints;
+}
+
+int plugin_resolve(struct plugin_catalog *c, struct config *cfg, struct config_errors *errors)
+{
+    struct config_hint *hints AUTO_FREE = NULL;
+    size_t before = errors->n;
+
+    for (size_t i = 0; i < cfg->instance_n; i++)
+        load_one(c, &cfg->instances[i], errors);
+    hints = hints_of(cfg);
+    for (size_t i = 0; i < cfg->instance_n; i++) {
+        if (cfg->instances[i].descriptor)
+            fill_one(cfg, &cfg->instances[i], hints, errors);
+    }
+    return errors->n > before ? -EINVAL : 0;
+}

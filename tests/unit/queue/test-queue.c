@@ -1,0 +1,551 @@
+/* The queue against a spool in memory and a transport that does what each test tells it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake/fakespool.h"
+#include "log/log.h"
+#include "queue/queue.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+#define MAX_JOBS 4096
+
+struct fixture {
+    struct loop        *loop;
+    struct spool       *spool;
+    struct config      *config;
+    struct route_table *routes;
+    struct queue       *queue;
+    postern_job        *jobs[MAX_JOBS]; /* delivered to the transport and not settled yet */
+    size_t              n, delivered_calls, cancels;
+    int                 refuse; /* deliver answers this */
+    uint64_t            next_id;
+    char                dir[64];
+};
+
+static int deliver(void *ctx, const char *transport, postern_job *job)
+{
+    struct fixture *f = ctx;
+
+    f->delivered_calls++;
+    if (f->refuse)
+        return f->refuse;
+    if (!strcmp(transport, "gone"))
+        return -ENOENT;
+    assert_true(f->n < MAX_JOBS);
+    f->jobs[f->n++] = job;
+    return 0;
+}
+
+static void cancel(void *ctx, const char *transport, postern_job *job)
+{
+    struct fixture *f = ctx;
+
+    (void)transport;
+    f->cancels++;
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->jobs[i] == job)
+            f->jobs[i] = f->jobs[--f->n];
+    }
+    /* Settles nothing, as a bad plugin would: the queue must cope. */
+}
+
+static void turns(struct fixture *f, int n)
+{
+    for (int i = 0; i < n; i++)
+        loop_turn(f->loop, 0);
+}
+
+static void load(struct fixture *f, const char *json)
+{
+    struct config_errors errors = {0};
+    char                 path[128];
+    FILE                *out;
+
+    snprintf(f->dir, sizeof f->dir, "/tmp/postern-queue-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(path, sizeof path, "%s/a.json", f->dir);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(json, out);
+    fclose(out);
+    config_load(f->dir, NULL, &f->config, &errors);
+    route_compile(f->config, &f->routes, &errors);
+    for (size_t i = 0; i < errors.n; i++)
+        fprintf(stderr, "%s\n", errors.lines[i]);
+    assert_int_equal(errors.n, 0);
+    unlink(path);
+    rmdir(f->dir);
+}
+
+#define CONFIG(queue, routing)                                                                     \
+    "{\"server\":{\"hostname\":\"gw.test\"},\"queue\":{" queue "},"                                \
+    "\"transports\":{\"out\":{\"plugin\":\"x\"},\"gone\":{\"plugin\":\"x\"},"                      \
+    "\"local-mbox\":{\"plugin\":\"x\"}},\"routing\":{" routing                                     \
+    "\"default\":{\"transport\":\"out\"}}}"
+
+static void start(struct fixture *f, const char *json)
+{
+    struct queue_setup setup = {0};
+
+    memset(f, 0, sizeof *f);
+    load(f, json);
+    f->loop = loop_new(1);
+    f->spool = fakespool_new(f->loop);
+    setup = (struct queue_setup){.loop = f->loop, .spool = f->spool, .config = f->config,
+                                 .routes = f->routes, .carrier = {f, deliver, cancel}};
+    assert_int_equal(queue_new(&setup, &f->queue), 0);
+    queue_start(f->queue);
+    f->next_id = 1;
+}
+
+static void stop(struct fixture *f)
+{
+    queue_free(&f->queue);
+    fakespool_free(&f->spool);
+    route_free(&f->routes);
+    config_free(&f->config);
+    loop_free(&f->loop);
+}
+
+static void add(struct fixture *f, const char *sender, size_t n, const char *const *rcpts)
+{
+    struct envelope *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = sender, .ingress = "smtp-in", .rcpt_n = n, .rcpts = rcpts});
+    uint64_t         id = f->next_id++;
+
+    queue_add(f->queue, id, fakespool_add(f->spool, id, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n"), e);
+}
+
+static void add1(struct fixture *f, const char *sender, const char *rcpt)
+{
+    add(f, sender, 1, &rcpt);
+}
+
+static void settle(struct fixture *f, size_t job, size_t i, uint32_t fate, uint32_t cause, const char *text)
+{
+    struct postern_outcome o = {.size = sizeof o, .fate = fate, .cause = cause,
+                                .status = {fate == POSTERN_FAILED ? 5 : fate == POSTERN_DEFERRED ? 4 : 2, 1, 1},
+                                .diagnostic = text, .remote = "mx.test [192.0.2.1]:25", .protocol = "smtp"};
+
+    queue_job_settle(f->jobs[job], i, &o);
+}
+
+/* Settles every recipient of every job that the transport holds. */
+static void settle_all(struct fixture *f, uint32_t fate, uint32_t cause, const char *text)
+{
+    size_t n = f->n;
+
+    for (size_t j = 0; j < n; j++) {
+        for (size_t i = 0, rcpts = queue_job_rcpts(f->jobs[j]); i < rcpts; i++)
+            settle(f, j, i, fate, cause, text);
+    }
+    memmove(f->jobs, f->jobs + n, (f->n - n) * sizeof f->jobs[0]);
+    f->n -= n;
+}
+
+static json_int_t count(struct fixture *f, const char *what)
+{
+    json_t    *s = queue_status(f->queue);
+    json_int_t n = json_integer_value(json_object_get(s, what));
+
+    json_decref(s);
+    return n;
+}
+
+static json_int_t waiting(struct fixture *f, enum wait_reason reason)
+{
+    json_t    *s = queue_status(f->queue);
+    json_int_t n = json_integer_value(json_object_get(json_object_get(s, "waiting"), wait_reason_name(reason)));
+
+    json_decref(s);
+    return n;
+}
+
+/* --- the tests --- */
+
+static void a_delivered_message_leaves_the_spool(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add1(&f, "a@x.test", "b@y.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "b@y.test");
+    assert_string_equal(queue_job_destination(f.jobs[0]), "y.test");
+    assert_int_equal(fakespool_live(f.spool), 1);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_int_equal(count(&f, "messages"), 0);
+    stop(&f);
+}
+
+static void recipients_with_one_next_hop_travel_together_others_apart(void **state)
+{
+    static const char *const rcpts[] = {"a@one.test", "b@two.test", "c@ONE.test", "d@via.test", "e@via2.test"};
+    struct fixture           f;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"via*.test\",\"transport\":\"out\","
+                         "\"next_hops\":[\"[192.0.2.9]\"]}],"));
+    add(&f, "a@x.test", 5, rcpts);
+    turns(&f, 2);
+    assert_int_equal(f.n, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(queue_job_rcpts(f.jobs[i]), strstr(queue_job_rcpt(f.jobs[i], 0), "two") ? 1 : 2);
+    stop(&f);
+}
+
+static void more_recipients_than_a_server_must_take_become_several_jobs(void **state)
+{
+    const char    *rcpts[250];
+    char           text[250][32];
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    for (int i = 0; i < 250; i++) {
+        snprintf(text[i], sizeof text[i], "u%d@y.test", i);
+        rcpts[i] = text[i];
+    }
+    add(&f, "a@x.test", 250, rcpts);
+    turns(&f, 2);
+    assert_int_equal(f.n, 3);
+    assert_int_equal(queue_job_rcpts(f.jobs[0]) + queue_job_rcpts(f.jobs[1]) + queue_job_rcpts(f.jobs[2]), 250);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void only_the_recipient_that_was_deferred_is_tried_again(void **state)
+{
+    static const char *const rcpts[] = {"a@y.test", "b@y.test"};
+    struct fixture           f;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"10ms\"],\"jitter\":0", ""));
+    add(&f, "s@x.test", 2, rcpts);
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250 ok");
+    settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 later");
+    f.n = 0;
+    turns(&f, 2);
+    assert_int_equal(waiting(&f, WAIT_BACKOFF), 1);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    usleep(15000);
+    turns(&f, 3);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(queue_job_rcpts(f.jobs[0]), 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "b@y.test");
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void a_failure_is_reported_to_the_sender_with_the_servers_words(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add1(&f, "sender@x.test", "nobody@y.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 5.1.1 no such user");
+    turns(&f, 5);
+    assert_int_equal(fakespool_live(f.spool), 1); /* the DSN, the message is gone */
+    assert_non_null(strstr(fakespool_newest(f.spool), "550 5.1.1 no such user"));
+    assert_non_null(strstr(fakespool_newest(f.spool), "X-Keep: yes"));
+    assert_int_equal(f.n, 1);
+    assert_string_equal(queue_job_sender(f.jobs[0]), "");
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "sender@x.test");
+    stop(&f);
+}
+
+static void an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold(void **state)
+{
+    struct fixture f;
+    size_t         postmasters = 0;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add1(&f, "sender@x.test", "nobody@y.test");
+    for (int round = 0; round < 6; round++) {
+        turns(&f, 4);
+        for (size_t i = 0; i < f.n; i++)
+            postmasters += !strcmp(queue_job_rcpt(f.jobs[i], 0), "postmaster@gw.test");
+        settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    }
+    assert_int_equal(postmasters, 1);
+    assert_int_equal(fakespool_live(f.spool), 1); /* held, not dropped */
+    assert_int_equal(waiting(&f, WAIT_HELD), 1);
+    stop(&f);
+}
+
+static void a_failure_whose_bounce_cannot_be_written_is_kept(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    fakespool_fail_puts(f.spool, -ENOSPC);
+    add1(&f, "sender@x.test", "nobody@y.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns(&f, 4);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(waiting(&f, WAIT_SPOOL), 1);
+    stop(&f);
+}
+
+static void a_message_that_waited_too_long_is_returned(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"5ms\"],\"jitter\":0,\"lifetime\":\"20ms\"", ""));
+    add1(&f, "sender@x.test", "slow@y.test");
+    for (int i = 0; i < 20 && !count(&f, "expired"); i++) {
+        turns(&f, 3);
+        settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 come back");
+        usleep(6000);
+    }
+    turns(&f, 3);
+    assert_int_equal(count(&f, "expired"), 1);
+    assert_non_null(strstr(fakespool_newest(f.spool), "not delivered within 20ms"));
+    assert_non_null(strstr(fakespool_newest(f.spool), "451 come back"));
+    stop(&f);
+}
+
+static void a_dead_destination_is_probed_by_one_and_holds_up_nobody(void **state)
+{
+    struct fixture f;
+    size_t         other = 0;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":5,\"dead_min\":\"50ms\",\"jitter\":0,\"retry\":[\"1ms\"]", ""));
+    for (int i = 0; i < 300; i++)
+        add1(&f, "s@x.test", "u@dead.test");
+    turns(&f, 5);
+    assert_int_equal(f.n, 5);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), 295);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "connection refused");
+    turns(&f, 5);
+    assert_int_equal(f.n, 0);
+    assert_true(waiting(&f, WAIT_HOST_DEAD) >= 295);
+    add1(&f, "s@x.test", "u@alive.test");
+    turns(&f, 3);
+    for (size_t i = 0; i < f.n; i++)
+        other += !strcmp(queue_job_destination(f.jobs[i]), "alive.test");
+    assert_int_equal(other, 1);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250");
+    usleep(60000);
+    turns(&f, 5);
+    assert_int_equal(f.n, 1); /* the probe */
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 back again");
+    turns(&f, 5);
+    assert_int_equal(f.n, 5);
+    while (f.n) {
+        settle_all(&f, POSTERN_DELIVERED, 0, "250");
+        turns(&f, 3);
+    }
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void destinations_take_turns(void **state)
+{
+    struct fixture f;
+    size_t         small = 0;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":10,\"concurrency\":4", ""));
+    for (int i = 0; i < 100; i++)
+        add1(&f, "s@x.test", "u@large.test");
+    add1(&f, "s@x.test", "u@small.test");
+    turns(&f, 2);
+    /* Four may fly, and a hundred were there first: all the same one of the four is the small one's. */
+    assert_int_equal(f.n, 4);
+    for (size_t i = 0; i < f.n; i++)
+        small += !strcmp(queue_job_destination(f.jobs[i]), "small.test");
+    assert_int_equal(small, 1);
+    stop(&f);
+}
+
+static void a_second_settlement_is_ignored_and_a_missing_transport_waits(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"gone.test\",\"transport\":\"gone\"}],"));
+    add1(&f, "s@x.test", "u@gone.test");
+    turns(&f, 4);
+    assert_int_equal(waiting(&f, WAIT_PLUGIN), 1);
+    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@y.test"});
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    settle(&f, 0, 0, POSTERN_FAILED, 0, "550 changed my mind");
+    settle(&f, 0, 7, POSTERN_FAILED, 0, "550 never was");
+    settle(&f, 0, 1, 99, 0, "nonsense");
+    f.n = 0;
+    turns(&f, 4);
+    assert_int_equal(count(&f, "delivered"), 1);
+    assert_int_equal(count(&f, "failed"), 0);
+    assert_int_equal(waiting(&f, WAIT_BACKOFF), 1);
+    stop(&f);
+}
+
+static void a_job_that_is_never_settled_is_taken_back_at_its_deadline(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, "{\"server\":{\"hostname\":\"gw.test\",\"delivery_deadline\":\"1s\"},"
+              "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
+              "\"routing\":{\"default\":{\"transport\":\"out\"}}}");
+    add1(&f, "s@x.test", "u@y.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    usleep(1050000);
+    turns(&f, 4);
+    assert_int_equal(f.cancels, 1);
+    assert_int_equal(count(&f, "in_flight"), 0);
+    assert_int_equal(waiting(&f, WAIT_BACKOFF), 1);
+    stop(&f);
+}
+
+static void rules_can_hold_discard_and_fail(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"hold.test\",\"hold\":\"audit\"},"
+                         "{\"domain\":\"drop.test\",\"discard\":true},"
+                         "{\"domain\":\"no.test\",\"fail\":\"5.7.1 not from here\"}],"));
+    add1(&f, "s@x.test", "u@hold.test");
+    add1(&f, "s@x.test", "u@drop.test");
+    turns(&f, 3);
+    assert_int_equal(f.n, 0);
+    assert_int_equal(waiting(&f, WAIT_HELD), 1);
+    assert_int_equal(count(&f, "discarded"), 1);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    add1(&f, "s@x.test", "u@no.test");
+    turns(&f, 6);
+    assert_non_null(strstr(fakespool_newest(f.spool), "not from here"));
+    stop(&f);
+}
+
+static void operators_hold_release_retry_and_remove(void **state)
+{
+    struct fixture      f;
+    struct queue_filter all = {.all = 1}, y = {.domain = "Y.test"}, held = {.held = 1};
+    uint64_t            next;
+    json_t             *list;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@z.test"});
+    turns(&f, 2);
+    assert_int_equal(queue_act(f.queue, &all, QUEUE_HOLD, NULL, "test"), 0); /* both in flight */
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
+    turns(&f, 2);
+    assert_int_equal(queue_act(f.queue, &y, QUEUE_HOLD, "wait for Bob", "test"), 1);
+    list = queue_list(f.queue, &held, 0, 10, &next);
+    assert_int_equal(json_array_size(list), 1);
+    json_decref(list);
+    assert_int_equal(queue_act(f.queue, &all, QUEUE_RETRY, NULL, "test"), 1);
+    turns(&f, 3);
+    assert_int_equal(f.n, 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "b@z.test");
+    assert_int_equal(queue_act(f.queue, &held, QUEUE_RELEASE, NULL, "test"), 1);
+    turns(&f, 3);
+    assert_int_equal(f.n, 2);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
+    turns(&f, 2);
+    assert_int_equal(queue_act(f.queue, &all, QUEUE_REMOVE, NULL, "test"), 2);
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void what_was_known_survives_a_restart(void **state)
+{
+    struct fixture f, g;
+    struct buf     saved = {0}, meta = {0};
+    json_t        *list, *r;
+    uint64_t       next;
+    struct envelope *e;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@y.test"});
+    turns(&f, 2);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 4.2.1 busy");
+    f.n = 0;
+    turns(&f, 2);
+    start(&g, CONFIG("", ""));
+    {
+        struct spool_entry *entry = fakespool_add(g.spool, 77, "x");
+        const char *const   rcpts[] = {"a@y.test", "b@y.test"};
+
+        e = envelope_new(&(struct envelope_new){.received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 2, .rcpts = rcpts});
+        envelope_encode(e, &meta);
+        free(e);
+        buf_add(&saved, fakespool_state(fakespool_first(f.spool))->data,
+                fakespool_state(fakespool_first(f.spool))->len);
+        queue_replay(g.queue, 77, entry, meta.data, meta.len, saved.data, saved.len, 1);
+    }
+    list = queue_list(g.queue, &(struct queue_filter){.all = 1}, 0, 10, &next);
+    r = json_object_get(json_array_get(list, 0), "recipients");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 0), "state")), "delivered");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 1), "state")), "waiting");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(r, 1), "tries")), 1);
+    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(r, 1), "text")), "451 4.2.1 busy"));
+    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(r, 1), "decision")), "out"));
+    json_decref(list);
+    buf_free(&saved);
+    buf_free(&meta);
+    stop(&f);
+    stop(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_delivered_message_leaves_the_spool),
+        cmocka_unit_test(recipients_with_one_next_hop_travel_together_others_apart),
+        cmocka_unit_test(more_recipients_than_a_server_must_take_become_several_jobs),
+        cmocka_unit_test(only_the_recipient_that_was_deferred_is_tried_again),
+        cmocka_unit_test(a_failure_is_reported_to_the_sender_with_the_servers_words),
+        cmocka_unit_test(an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold),
+        cmocka_unit_test(a_failure_whose_bounce_cannot_be_written_is_kept),
+        cmocka_unit_test(a_message_that_waited_too_long_is_returned),
+        cmocka_unit_test(a_dead_destination_is_probed_by_one_and_holds_up_nobody),
+        cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(a_second_settlement_is_ignored_and_a_missing_transport_waits),
+        cmocka_unit_test(a_job_that_is_never_settled_is_taken_back_at_its_deadline),
+        cmocka_unit_test(rules_can_hold_discard_and_fail),
+        cmocka_unit_test(operators_hold_release_retry_and_remove),
+        cmocka_unit_test(what_was_known_survives_a_restart),
+    };
+
+    /* The queue's own lines are for operators; here only the unexpected is of interest. */
+    log_open(&(struct log_config){.level = POSTERN_LOG_ERROR});
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
