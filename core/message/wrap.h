@@ -1,5 +1,6 @@
 /* message/wrap.h: text of any origin as lines that every mail program takes: CRLF, without control
- * characters, broken at blanks where that is possible, and never longer than RFC 5322 2.1.1 allows. */
+ * characters, broken at blanks where that is possible, and never longer than RFC 5322 2.1.1
+ * allows. */
 #ifndef MESSAGE_WRAP_H
 #define MESSAGE_WRAP_H
 

@@ -14,14 +14,14 @@
 
 struct outgoing;
 
-/* Sends c (a reference is taken) from byte `at` on; flags: POSTERN_CONTENT_*. ready(ctx) is called from
- * the loop when outgoing_fill has something again after it had nothing. */
+/* Sends c (a reference is taken) from byte `at` on; flags: POSTERN_CONTENT_*. ready(ctx) is
+ * called from the loop when outgoing_fill has something again after it had nothing. */
 struct outgoing *outgoing_new(struct loop *l, postern_content *c, uint64_t at, uint32_t flags,
                               void (*ready)(void *ctx), void *ctx);
 void outgoing_free(struct outgoing **o);
 
-/* Says what to send next: at most `max` pieces, about `limit` bytes. Returns how many pieces (0: wait for
- * ready) or -errno. *ret_last: 1 when the content ends with them. */
+/* Says what to send next: at most `max` pieces, about `limit` bytes. Returns how many pieces (0:
+ * wait for ready) or -errno. *ret_last: 1 when the content ends with them. */
 int outgoing_fill(struct outgoing *o, struct iovec *iov, int max, size_t limit, int *ret_last);
 
 /* Of what the last fill said, n bytes were sent (or more: they belong to what follows the content).

@@ -1,12 +1,12 @@
 /* net/private.h: the inside of a stream, for the files of this folder that together make one:
  *
- *   stream.c   life and death, events, facts      connect.c  how an asked-for connection comes about
- *   input.c    what comes in                      secure.c   TLS on it (tls.c: certificates)
- *   output.c   what goes out                      deadline.c time
+ *   stream.c   life and death, events, facts    connect.c   connections that we ask for
+ *   input.c    what comes in                    secure.c    TLS on it (tls.c: certificates)
+ *   output.c   what goes out                    deadline.c  time
  *
- * A stream is referenced by its owner's handle (until it is really closed) and by each function that
- * calls back while it still needs the stream. Whoever calls stream_emit or stream_fail returns right
- * after it, or looks at what stream_emit said. */
+ * A stream is referenced by its owner's handle (until it is really closed) and by each function
+ * that calls back while it still needs the stream. Whoever calls stream_emit or stream_fail
+ * returns right after it, or looks at what stream_emit said. */
 #ifndef NET_PRIVATE_H
 #define NET_PRIVATE_H
 
@@ -21,16 +21,16 @@
 
 #define STREAM_INPUT_MAX   (256u * 1024u)
 #define STREAM_OUTPUT_MAX  (1024u * 1024u)
-#define STREAM_IDLE_KEEP   4096u   /* buffer memory that an empty direction may keep            */
+#define STREAM_IDLE_KEEP   4096u    /* buffer memory that an empty direction may keep            */
 #define STREAM_CLOSE_USEC  10000000 /* how long a closed stream may flush                        */
-#define STREAM_LINGER_USEC 2000000 /* how long it then waits for a peer that still talks         */
+#define STREAM_LINGER_USEC 2000000  /* how long it then waits for a peer that still talks        */
 
 enum stream_phase {
     STREAM_CONNECTING = 1,
     STREAM_OPEN,
-    STREAM_FAILED,  /* ERROR was given; waits for its owner to close it                          */
-    STREAM_CLOSING, /* closed by its owner; what is queued still goes out                        */
-    STREAM_LINGERING, /* our side is shut; what still comes in is thrown away                    */
+    STREAM_FAILED,    /* ERROR was given; waits for its owner to close it     */
+    STREAM_CLOSING,   /* closed by its owner; what is queued still goes out   */
+    STREAM_LINGERING, /* our side is shut; what still comes in is thrown away */
     STREAM_GONE
 };
 
@@ -81,10 +81,11 @@ struct postern_stream {
     SSL                *ssl;
     const char         *tls_version, *tls_cipher; /* static strings of OpenSSL's */
     uint8_t             tls_verified, tls_named;
-    uint8_t             tls_dry;  /* the socket was found empty since it was last readable */
-    uint8_t             tls_eof;
-    uint8_t             tls_more; /* reading stopped because the buffer was full */
-    uint8_t             tls_read_waits, tls_write_waits; /* reading waits to write, and the other way */
+    uint8_t             tls_dry;         /* the socket was found empty since it was last readable */
+    uint8_t             tls_eof;         /* it was found at its end */
+    uint8_t             tls_more;        /* reading stopped because the buffer was full */
+    uint8_t             tls_read_waits;  /* reading waits until it can write */
+    uint8_t             tls_write_waits; /* and the other way round */
 
     uint32_t           info_flags;
     struct net_address remote; /* of connecting streams, for messages; family 0 else */
@@ -100,7 +101,7 @@ void            stream_set_fd(postern_stream *s, int fd);
 void            stream_facts(postern_stream *s); /* asks the socket who is there */
 void            stream_hold(postern_stream *s);
 void            stream_drop(postern_stream *s);
-/* Tells the owner. 1: the stream is still its own; 0: it closed it meanwhile, or had no callback. */
+/* Tells the owner. 1: it still has the stream; 0: it closed it meanwhile, or had no callback. */
 int  stream_emit(postern_stream *s, uint32_t event, int error);
 /* ERROR, after which the stream does nothing any more. A stream that is being closed just goes. */
 void stream_fail(postern_stream *s, int error, const char *fmt, ...)

@@ -17,8 +17,8 @@ static inline char *window_bytes(const struct window *w)
     return w->data + w->start;
 }
 
-/* Room for at least n more bytes behind the last one (*ret_room: how many there are). Who fills some of
- * it adds to w->len. Moves the bytes, so earlier pointers into the window are void. */
+/* Room for at least n more bytes behind the last one (*ret_room: how many there are). Who fills
+ * some of it adds to w->len. Moves the bytes, so earlier pointers into the window are void. */
 char *window_room(struct window *w, size_t n, size_t *ret_room);
 void  window_add(struct window *w, const void *data, size_t n);
 void  window_drop(struct window *w, size_t n); /* moves nothing: pointers stay good */

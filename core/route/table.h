@@ -1,7 +1,7 @@
 /* route/table.h: the compiled table from inside. Private to core/route/.
  *
- * The rows stand in the order in which they are tried: the operator's rules, the local domains (a row
- * each, then one for addresses without a domain), the default. */
+ * The rows stand in the order in which they are tried: the operator's rules, the local domains (a
+ * row each, then one for addresses without a domain), the default. */
 #ifndef ROUTE_TABLE_H
 #define ROUTE_TABLE_H
 
@@ -94,5 +94,7 @@ void route_trace_default(struct route_walk *w);
  * the result is no address. */
 char *route_rewrite(const struct route_row *row, const struct route_match *m,
                     const struct route_address *rcpt, const char **reterr_why);
+/* The same with "x" for what '*' stands for, to try a rule out. */
+char *route_rewrite_example(const struct route_row *row, const char **reterr_why);
 
 #endif

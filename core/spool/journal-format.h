@@ -26,7 +26,7 @@
 #define FORMAT_LARGE_LEN        32u /* what follows the meta of a MESSAGE with FORMAT_F_LARGE */
 #define FORMAT_NAME_LEN         16u /* hex digits of an id: the name of a content file        */
 
-#define FORMAT_META_MAX     (64u << 20) /* bytes of meta; a caller that has more is refused     */
+#define FORMAT_META_MAX     (32u << 20) /* bytes of meta; a caller that has more is refused     */
 #define FORMAT_STATE_MAX    (64u << 20) /* bytes of state                                       */
 #define FORMAT_INLINE_MAX   (64u << 20) /* bytes of content in a record, whatever is configured */
 #define FORMAT_PAYLOAD_MAX  (FORMAT_WORD + FORMAT_META_MAX + FORMAT_INLINE_MAX)

@@ -191,7 +191,8 @@ void           writer_collect(struct writer *w, struct request_queue *q); /* add
 /* From now on nothing waits: everything is synced at once, and comes back as failed if it must. */
 void writer_hurry(struct writer *w);
 void writer_wait(struct writer *w); /* until something came back; only after writer_hurry */
-void writer_free(struct writer **w); /* everything must have come back */
+void writer_stop(struct writer *w);  /* ends the thread; everything must have come back */
+void writer_free(struct writer **w); /* after writer_stop */
 
 /* --- journal-append.c: the current segment, on the disk thread --- */
 int  append_begin(struct writer *w);

@@ -58,7 +58,7 @@ struct segment {
     int64_t              sealed_usec;  /* since when it is not written any more; monotonic */
     unsigned             sealed : 1;
     unsigned             damaged : 1;  /* renamed instead of deleted */
-    unsigned             barrier : 1;  /* may hold messages twice: no younger segment goes before it */
+    unsigned             barrier : 1;  /* has messages that are elsewhere too: goes before younger ones */
     unsigned             dropping : 1;
     unsigned             unmovable : 1; /* compaction met something that it can't read */
     struct journal_file *file;          /* NULL: not open now */
@@ -70,11 +70,12 @@ struct journal_entry {
     struct list        in_messages, in_states;
     struct segment    *segment, *state_segment; /* state_segment NULL: no state */
     uint32_t           at, state_at, state_len;
-    unsigned           meta_len : 27;
+    unsigned           meta_len : 26; /* FORMAT_META_MAX is less */
     unsigned           large : 1;   /* content in a file of its own                           */
     unsigned           busy : 1;    /* a STATE is with the disk thread, see journal.states    */
     unsigned           copying : 1; /* compaction is moving it                                */
     unsigned           done : 1;
+    unsigned           moved : 1;   /* there was, or is, another copy in an older segment      */
     struct cached     *cached; /* NULL: not in memory */
 };
 
@@ -182,6 +183,10 @@ void journal_chunk_completed(struct journal *j, struct request *r);
 void compact_init(struct journal *j);
 void compact_consider(struct journal *j); /* soon */
 void compact_completed(struct journal *j, struct request *r); /* COPY and TOMB */
+
+/* journal-verify.c: the files of large messages, at start. */
+int  verify_content(struct journal *j, struct journal_entry *e); /* 0; 1: damaged; -errno: can't say */
+void verify_orphans(struct journal *j, const struct idmap *live, int damage);
 
 /* journal-replay.c: fills in j->segments and entries. 0, or -errno with why. */
 struct replay_end { /* for the writer, which goes on behind it */

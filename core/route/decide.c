@@ -1,0 +1,241 @@
+/* Walking the table. Pure: nothing is read but the table and the query, nothing kept.
+ *
+ * A rule that rewrites sends the walk back to the top with the new address, at most
+ * ROUTE_REWRITES_MAX times and never to an address where it has been. */
+#include "route/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+
+/* The addresses of one walk, the first borrowed from the query. */
+struct chain {
+    size_t n;
+    const char *v[ROUTE_REWRITES_MAX + 2];
+    char *owned[ROUTE_REWRITES_MAX + 2];
+    int anyone; /* something on the way is open to anyone */
+};
+
+static void chain_push(struct chain *c, char *address)
+{
+    c->owned[c->n] = address;
+    c->v[c->n++] = address;
+}
+
+static const char *chain_last(const struct chain *c)
+{
+    return c->v[c->n - 1];
+}
+
+/* Hands out the last address, if it is ours, and frees the others. */
+static char *chain_done(struct chain *c)
+{
+    char *last = c->owned[c->n - 1];
+
+    for (size_t i = 0; i + 1 < c->n; i++)
+        free(c->owned[i]);
+    return last;
+}
+
+static void decide(struct route_decision *d, const struct route_row *row)
+{
+    d->action = row->action;
+    d->rule = &row->rule;
+    d->transport = row->transport;
+    d->next_hop_n = row->next_hops.n;
+    d->next_hops = row->next_hops.v;
+    d->params = &row->params;
+    memcpy(d->status, row->status, sizeof d->status);
+    d->text = row->text;
+    d->anyone = row->anyone;
+}
+
+static void decide_fail(struct route_decision *d, const struct route_row *row, uint16_t subject,
+                        uint16_t detail, const char *text)
+{
+    d->action = ROUTE_FAIL;
+    d->rule = row ? &row->rule : NULL;
+    d->status[0] = 5;
+    d->status[1] = subject;
+    d->status[2] = detail;
+    d->text = text;
+}
+
+/* Makes room for a sentence in the one allocation that a decision owns: behind the address. */
+static void keep_text(struct route_decision *d, const char *text)
+{
+    size_t rcpt_len = strlen(d->rcpt) + 1, text_len = strlen(text) + 1;
+    char *both = mem_alloc(rcpt_len + text_len);
+
+    memcpy(both, d->rcpt, rcpt_len);
+    memcpy(both + rcpt_len, text, text_len);
+    free(d->rewritten);
+    d->rewritten = both;
+    d->rcpt = both;
+    d->text = both + rcpt_len;
+}
+
+/* --- rewriting --- */
+
+static int chain_has(const struct chain *c, const char *address)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (strcmp(c->v[i], address) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static void chain_text(const struct chain *c, const char *next, struct buf *out)
+{
+    for (size_t i = 0; i < c->n; i++)
+        buf_printf(out, "%s -> ", c->v[i]);
+    buf_adds(out, next);
+}
+
+/* Ends the walk because of a rule that rewrites. The text is the decision's, once keep_text ran. */
+static void fail_rewrite(struct route_walk *w, const struct chain *c, const struct route_row *row,
+                         const char *to, const char *why, struct route_decision *d)
+{
+    struct buf text = { 0 };
+
+    if (to) {
+        decide_fail(d, row, 4, 6, NULL);
+        buf_printf(&text, "%s: ", why);
+        chain_text(c, to, &text);
+        route_trace_rewrite(w, to);
+    } else {
+        decide_fail(d, row, 1, 3, NULL);
+        buf_printf(&text, "%s rewritten by a rule is no address: %s", chain_last(c), why);
+    }
+    d->rcpt = chain_last(c);
+    keep_text(d, text.data);
+    buf_free(&text);
+}
+
+/* 0: the chain has a new address; -ELOOP: decided, the recipient failed. */
+static int rewrite(struct route_walk *w, struct chain *c, const struct route_row *row,
+                   const struct route_match *m, struct route_decision *d)
+{
+    const char *why;
+    char *to = route_rewrite(row, m, &w->rcpt, &why);
+
+    if (to && chain_has(c, to))
+        why = "rewriting goes round in circles";
+    else if (to && c->n > ROUTE_REWRITES_MAX)
+        why = "too many rewrites";
+    else if (to) {
+        route_trace_rewrite(w, to);
+        chain_push(c, to);
+        c->anyone |= row->anyone;
+        return 0;
+    }
+    fail_rewrite(w, c, row, to, why, d);
+    free(to);
+    return -ELOOP;
+}
+
+/* --- the walk --- */
+
+/* Once over the table. 1: decided; 0: rewritten, start again; -ELOOP: decided that it failed. */
+static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
+{
+    const struct route_table *t = w->t;
+    struct route_match m;
+
+    for (size_t i = 0; i < t->rule_n; i++) {
+        const struct route_row *row = &t->rows[i];
+        int matched = route_row_match(row, w, &m);
+
+        route_trace_rule(w, row, matched, &m);
+        if (matched && row->rewrite)
+            return rewrite(w, c, row, &m, d);
+        if (matched) {
+            decide(d, row);
+            return 1;
+        }
+    }
+    route_trace_local(w);
+    if (!w->local)
+        route_trace_default(w);
+    decide(d, w->local ? w->local : route_default(t));
+    return 1;
+}
+
+/* Gives an address without domain the gateway's own, and forgets a source route (RFC 5321 F.2).
+ * NULL when there is nothing to do. */
+static char *complete(const struct route_walk *w)
+{
+    const struct postern_address *p = &w->rcpt.parsed;
+
+    if (!p->domain)
+        return mem_printf("%s@%s", p->local, w->t->hostname);
+    return p->route ? mem_strdup(p->local) : NULL;
+}
+
+/* Parses the chain's last address into the walk. */
+static int load_rcpt(struct route_walk *w, struct chain *c, const char **reterr_why)
+{
+    int bare, r = route_address_init(&w->rcpt, chain_last(c), w->t->hostname, reterr_why);
+    char *whole;
+
+    if (r < 0)
+        return r;
+    bare = !w->rcpt.parsed.domain;
+    whole = complete(w);
+    if (whole) {
+        /* Only the caller's own address can be like that, so this takes its place. */
+        c->v[c->n - 1] = c->owned[c->n - 1] = whole;
+        r = route_address_init(&w->rcpt, whole, w->t->hostname, reterr_why);
+        if (r < 0)
+            return r;
+    }
+    w->local = route_local(w->t, w->rcpt.domain);
+    if (bare && !w->local)
+        w->local = route_unqualified(w->t);
+    /* Mail for our own domains is taken from anyone, whatever rule decides where it goes. */
+    c->anyone |= w->local != NULL;
+    return 0;
+}
+
+int route_decide(const struct route_table *t, const struct route_query *q,
+                 struct route_decision *ret, struct route_trace *trace)
+{
+    struct route_walk w = { .t = t, .q = q, .trace = trace };
+    struct chain c = { .n = 1, .v = { q->rcpt } };
+    const char *why;
+    int r = 0;
+
+    memset(ret, 0, sizeof *ret);
+    if (trace)
+        memset(trace, 0, sizeof *trace);
+    while (r == 0) {
+        if (load_rcpt(&w, &c, &why) < 0) {
+            /* Rewritten ones are vetted: only the caller's own can be bad, or one whose domain IDNA
+             * does not know. */
+            decide_fail(ret, NULL, 1, 3, why);
+            r = -EINVAL;
+            break;
+        }
+        r = pass(&w, &c, ret);
+    }
+    if (r != -ELOOP) {
+        ret->rcpt = chain_last(&c);
+        ret->rewritten = chain_done(&c);
+    } else {
+        free(chain_done(&c)); /* the decision has a copy, together with its text */
+    }
+    if (r != -EINVAL) {
+        memcpy(ret->domain, w.rcpt.domain, sizeof ret->domain);
+        ret->anyone |= c.anyone;
+    }
+    return r == -EINVAL ? r : 0;
+}
+
+void route_decision_done(struct route_decision *d)
+{
+    free(d->rewritten);
+    d->rewritten = NULL;
+}

@@ -1,0 +1,218 @@
+/* Patterns of domains and addresses: '*' is any run of characters, dots included, '?' is one. */
+#include "route/pattern.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/text.h"
+
+static int is_glob(const char *text)
+{
+    return text[strcspn(text, "*?")] != 0;
+}
+
+/* --- domains --- */
+
+/* Each label on its own: one with '*' in it is nothing that IDNA could convert, the others are. */
+static int normalize_glob(const char *text, char *ret, const char **reterr_why)
+{
+    char label[ADDRESS_DOMAIN_MAX + 1];
+    size_t out = 0;
+
+    while (*text) {
+        size_t n = strcspn(text, "."), len;
+
+        if (n == 0 || route_domain_normalize(text, n, label) < 0) {
+            *reterr_why = n == 0 ? "the domain has an empty label"
+                                 : "a label of the domain is no valid internationalized name";
+            return -EINVAL;
+        }
+        len = strlen(label);
+        if (out + len + 2 > ADDRESS_DOMAIN_MAX) {
+            *reterr_why = "the domain is too long";
+            return -EINVAL;
+        }
+        memcpy(ret + out, label, len);
+        out += len;
+        text += n;
+        if (*text == '.' && *++text)
+            ret[out++] = '.';
+    }
+    ret[out] = 0;
+    return 0;
+}
+
+static int normalize(const char *text, char *ret, const char **reterr_why)
+{
+    if (is_glob(text))
+        return normalize_glob(text, ret, reterr_why);
+    if (route_domain_normalize(text, strlen(text), ret) == 0)
+        return 0;
+    *reterr_why = "the domain is no valid internationalized name";
+    return -EINVAL;
+}
+
+/* Is it a domain, or would it be one with letters in place of '*' and '?'? */
+static int check_domain(const char *text, const char **reterr_why)
+{
+    char probe[ADDRESS_DOMAIN_MAX + 1];
+    struct address_fault fault = { NULL, 0 };
+    size_t len = strlen(text);
+
+    if (len >= sizeof probe) {
+        *reterr_why = "the domain is too long";
+        return -EINVAL;
+    }
+    for (size_t i = 0; i <= len; i++)
+        probe[i] = text[i] == '*' || text[i] == '?' ? 'x' : text[i];
+    if (address_domain_check(text[0] == '[' ? text : probe, len,
+                             POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_LITERAL, &fault) < 0) {
+        *reterr_why = fault.why;
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int domain_pattern_parse(struct arena *a, const char *text, struct domain_pattern *ret,
+                         const char **reterr_why)
+{
+    char lower[ADDRESS_DOMAIN_MAX + 1];
+    const char *rest = text;
+    struct domain_pattern p = { .text = arena_strdup(a, text), .lower = "" };
+
+    if (strcmp(text, "*") == 0) {
+        p.kind = DOMAIN_ANY;
+        *ret = p;
+        return 0;
+    }
+    if (text[0] == '.' || (strncmp(text, "*.", 2) == 0 && !is_glob(text + 2))) {
+        p.kind = DOMAIN_BELOW;
+        rest = strchr(text, '.') + 1;
+    } else {
+        p.kind = is_glob(text) ? DOMAIN_GLOB : DOMAIN_EXACT;
+    }
+    if (check_domain(rest, reterr_why) < 0)
+        return -EINVAL;
+    if (p.kind == DOMAIN_BELOW && is_glob(rest)) {
+        *reterr_why = "a domain that begins with '.' may not have '*' or '?' in it";
+        return -EINVAL;
+    }
+    if (normalize(rest, lower, reterr_why) < 0)
+        return -EINVAL;
+    p.lower = p.kind == DOMAIN_BELOW ? arena_printf(a, ".%s", lower) : arena_strdup(a, lower);
+    p.len = strlen(p.lower);
+    *ret = p;
+    return 0;
+}
+
+int domain_pattern_match(const struct domain_pattern *p, const char *domain)
+{
+    size_t len;
+
+    switch (p->kind) {
+    case DOMAIN_ANY:
+        return 1;
+    case DOMAIN_EXACT:
+        return strcmp(p->lower, domain) == 0;
+    case DOMAIN_BELOW:
+        len = strlen(domain);
+        return len > p->len && strcmp(p->lower, domain + len - p->len) == 0;
+    default:
+        return text_glob(p->lower, domain);
+    }
+}
+
+/* --- addresses --- */
+
+static int parse_local(struct arena *a, const char *text, size_t len, const char **ret,
+                       const char **reterr_why)
+{
+    char *local = arena_alloc(a, len + 1);
+
+    if (len == 0) {
+        *ret = NULL;
+        return 0;
+    }
+    if (len > POSTERN_LOCAL_MAX || postern_address_unquote(text, len, local, len + 1) < 0) {
+        *reterr_why = "the local part is too long";
+        return -EINVAL;
+    }
+    text_lower_str(local);
+    *ret = strcmp(local, "*") == 0 ? NULL : local;
+    return 0;
+}
+
+int address_pattern_parse(struct arena *a, const char *text, struct address_pattern *ret,
+                          const char **reterr_why)
+{
+    struct address_pattern p = { .text = arena_strdup(a, text) };
+    const char *at = strrchr(text, '@');
+    const char *domain = at ? at + 1 : text;
+
+    if (strcmp(text, "<>") == 0) {
+        p.null = 1;
+        *ret = p;
+        return 0;
+    }
+    if (!at && text[0] != '.' && strcmp(text, "*") != 0) {
+        *reterr_why = "no '@': write \"user@\" for a user, \"@example.com\" for a domain";
+        return -EINVAL;
+    }
+    if (at && text[1] == 0) {
+        *reterr_why = "a '@' alone is no pattern: write \"*\" for every address";
+        return -EINVAL;
+    }
+    if (at && parse_local(a, text, (size_t)(at - text), &p.local, reterr_why) < 0)
+        return -EINVAL;
+    if (domain_pattern_parse(a, *domain ? domain : "*", &p.domain, reterr_why) < 0)
+        return -EINVAL;
+    *ret = p;
+    return 0;
+}
+
+int address_pattern_is_any(const struct address_pattern *p)
+{
+    return !p->null && !p->local && p->domain.kind == DOMAIN_ANY;
+}
+
+int address_pattern_match(const struct address_pattern *p, const struct route_address *address)
+{
+    return !p->null && domain_pattern_match(&p->domain, address->domain) &&
+        (!p->local || text_glob(p->local, address->local));
+}
+
+/* The shortest run that the first '*' of the pattern can stand for; the text matches it. */
+static void glob_capture(const char *pattern, const char *text, size_t *ret_at, size_t *ret_len)
+{
+    const char *star = strchr(pattern, '*');
+    size_t at = (size_t)(star - pattern), len = 0, rest = strlen(text) - at;
+
+    while (len < rest && !text_glob(star + 1, text + at + len))
+        len++;
+    *ret_at = at;
+    *ret_len = len;
+}
+
+void address_pattern_capture(const struct address_pattern *p, const struct route_address *address,
+                             char *buf)
+{
+    char plain[POSTERN_LOCAL_MAX + 1];
+    const char *from = plain;
+    size_t at = 0, len = address->local_len;
+
+    /* As typed: case is for the mailbox's owner to judge. */
+    if (postern_address_unquote(address->parsed.local, address->parsed.local_len, plain,
+                                sizeof plain) < 0)
+        plain[0] = 0;
+    if (p && p->local && strchr(p->local, '*')) {
+        glob_capture(p->local, address->local, &at, &len);
+    } else if (p && p->local && p->domain.kind == DOMAIN_BELOW) {
+        from = address->domain;
+        len = strlen(from) - p->domain.len;
+    } else if (p && p->local && p->domain.kind == DOMAIN_GLOB && strchr(p->domain.lower, '*')) {
+        from = address->domain;
+        glob_capture(p->domain.lower, address->domain, &at, &len);
+    }
+    memcpy(buf, from + at, len);
+    buf[len] = 0;
+}

@@ -1,0 +1,260 @@
+/* One rule, from what the operator said to a row of the table. */
+#include "route/compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/table.h"
+#include "util/text.h"
+
+#define OWN_INGRESS "bounce" /* where the queue's own notifications say they come from */
+#define ACTIONS     "transport, rewrite, fail, hold, discard"
+
+/* --- names of instances --- */
+
+static int is_builtin(const char *name)
+{
+    return text_casecmp(name, "fail") == 0 || text_casecmp(name, "hold") == 0 ||
+        text_casecmp(name, "discard") == 0;
+}
+
+static const char *nearest(const struct config *cfg, enum config_kind kind, const char *name)
+{
+    const char *found = NULL;
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < cfg->instance_n; i++) {
+        if (cfg->instances[i].kind == kind && config_nearer(name, cfg->instances[i].name, &best))
+            found = cfg->instances[i].name;
+    }
+    return found;
+}
+
+static void unknown_instance(struct compile *c, const struct config_origin *origin, const char *key,
+                             size_t i, size_t n, enum config_kind kind, const char *name)
+{
+    const char *what = kind == CONFIG_TRANSPORT ? "transport" : "ingress";
+    const char *near = nearest(c->cfg, kind, name);
+
+    if (kind == CONFIG_TRANSPORT && is_builtin(name))
+        compile_error(c, origin, key, i, n, "\"%s\" is an action of its own: \"%s\": %s", name,
+                      name, text_casecmp(name, "discard") == 0 ? "true" : "\"why\"");
+    else if (near)
+        compile_error(c, origin, key, i, n, "unknown %s \"%s\"; did you mean \"%s\"?", what, name,
+                      near);
+    else
+        compile_error(c, origin, key, i, n, "unknown %s \"%s\"", what, name);
+}
+
+const char *compile_instance(struct compile *c, const struct config_origin *origin, const char *key,
+                             size_t i, size_t n, enum config_kind kind, const char *name)
+{
+    for (size_t k = 0; k < c->cfg->instance_n; k++) {
+        const struct config_instance *instance = &c->cfg->instances[k];
+
+        if (instance->kind != kind || text_casecmp(instance->name, name) != 0)
+            continue;
+        if (instance->enabled)
+            return arena_strdup(c->t->arena, instance->name);
+        compile_error(c, origin, key, i, n, "\"%s\" is not enabled", name);
+        return NULL;
+    }
+    unknown_instance(c, origin, key, i, n, kind, name);
+    return NULL;
+}
+
+/* --- conditions --- */
+
+static void compile_domains(struct compile *c, const struct route_row *row,
+                            const struct postern_strings *from, struct domain_patterns *ret)
+{
+    const char *why;
+
+    ret->v = arena_alloc(c->t->arena, from->n * sizeof *ret->v);
+    ret->n = from->n;
+    for (size_t i = 0; i < from->n; i++) {
+        if (domain_pattern_parse(c->t->arena, from->v[i], &ret->v[i], &why) < 0)
+            compile_error(c, &row->rule.origin, "domain", i, from->n,
+                          "found \"%s\", expected a pattern of domains: %s", from->v[i], why);
+    }
+}
+
+static void compile_addresses(struct compile *c, const struct route_row *row, const char *key,
+                              const struct postern_strings *from, struct address_patterns *ret)
+{
+    const char *why;
+
+    ret->v = arena_alloc(c->t->arena, from->n * sizeof *ret->v);
+    ret->n = from->n;
+    for (size_t i = 0; i < from->n; i++) {
+        if (address_pattern_parse(c->t->arena, from->v[i], &ret->v[i], &why) < 0)
+            compile_error(c, &row->rule.origin, key, i, from->n,
+                          "found \"%s\", expected a pattern of addresses: %s", from->v[i], why);
+        else if (ret->v[i].null && ret == &row->recipient)
+            compile_error(c, &row->rule.origin, key, i, from->n,
+                          "\"<>\" is never a recipient; it is the null sender");
+    }
+}
+
+static struct postern_strings copy_strings(struct arena *a, const struct postern_strings *from)
+{
+    const char **v = arena_alloc(a, from->n * sizeof *v);
+
+    for (size_t i = 0; i < from->n; i++)
+        v[i] = arena_strdup(a, from->v[i]);
+    return (struct postern_strings){ from->n, v };
+}
+
+static void compile_conditions(struct compile *c, const struct config_rule *rule,
+                               struct route_row *row)
+{
+    size_t n = rule->recipient.n + rule->domain.n + rule->sender.n + rule->ingress.n;
+
+    if (row->kind == ROW_DEFAULT && n > 0) {
+        compile_error(c, &row->rule.origin, NULL, 0, 0,
+                      "the default takes no conditions: write a rule in /routing/rules");
+        return;
+    }
+    if (row->kind == ROW_RULE && n == 0) {
+        compile_error(c, &row->rule.origin, NULL, 0, 0,
+                      "no condition: for every domain that is not local say \"domain\": \"*\", for "
+                      "every recipient \"recipient\": \"*\"");
+        return;
+    }
+    compile_domains(c, row, &rule->domain, &row->domain);
+    compile_addresses(c, row, "recipient", &rule->recipient, &row->recipient);
+    compile_addresses(c, row, "sender", &rule->sender, &row->sender);
+    row->ingress = copy_strings(c->t->arena, &rule->ingress);
+    for (size_t i = 0; i < rule->ingress.n; i++) {
+        if (text_casecmp(rule->ingress.v[i], OWN_INGRESS) != 0)
+            compile_instance(c, &row->rule.origin, "ingress", i, rule->ingress.n, CONFIG_INGRESS,
+                             rule->ingress.v[i]);
+    }
+}
+
+/* --- actions --- */
+
+static void compile_transport(struct compile *c, const struct config_rule *rule,
+                              struct route_row *row)
+{
+    struct postern_next_hop hop;
+    const char *why;
+
+    row->action = ROUTE_TRANSPORT;
+    row->transport = compile_instance(c, &row->rule.origin, "transport", 0, 1, CONFIG_TRANSPORT,
+                                      rule->transport);
+    row->next_hops = copy_strings(c->t->arena, &rule->next_hops);
+    for (size_t i = 0; i < rule->next_hops.n; i++) {
+        if (postern_next_hop_parse(rule->next_hops.v[i], &hop, &why) < 0)
+            compile_error(c, &row->rule.origin, "next_hops", i, rule->next_hops.n,
+                          "found \"%s\", expected a host: %s", rule->next_hops.v[i], why);
+    }
+    row->params = copy_strings(c->t->arena, &rule->params);
+    for (size_t i = 0; i < rule->params.n; i++) {
+        const char *equals = strchr(rule->params.v[i], '=');
+
+        if (!equals || equals == rule->params.v[i])
+            compile_error(c, &row->rule.origin, "params", i, rule->params.n,
+                          "found \"%s\", expected \"name=value\"", rule->params.v[i]);
+    }
+}
+
+/* "5.7.1 text" or "text". */
+static void compile_fail(struct compile *c, const struct config_rule *rule, struct route_row *row)
+{
+    const char *text = rule->fail;
+    size_t n = postern_status_parse(text, row->status);
+
+    row->action = ROUTE_FAIL;
+    if (n > 0 && row->status[0] == 2) {
+        compile_error(c, &row->rule.origin, "fail", 0, 1,
+                      "found \"%s\", expected a status that begins with 5 or 4", text);
+    } else if (n == 0 && strspn(text, "0123456789") == 3 && (text[3] == ' ' || text[3] == 0)) {
+        compile_error(c, &row->rule.origin, "fail", 0, 1,
+                      "found \"%s\", expected a status as in \"5.7.1 text\", not a reply code",
+                      text);
+    } else if (n == 0) {
+        memcpy(row->status, (const uint16_t[]){ 5, 7, 1 }, sizeof row->status);
+    }
+    text += n;
+    text += strspn(text, " ");
+    row->text =
+        arena_strdup(c->t->arena, *text ? text : "not accepted by the rules of this gateway");
+}
+
+/* Tries it out: what makes no address of "x@x" makes none of anything. */
+static void compile_rewrite(struct compile *c, const struct config_rule *rule,
+                            struct route_row *row)
+{
+    const char *why = "no '@' in it";
+    char *result = NULL;
+
+    row->rewrite = arena_strdup(c->t->arena, rule->rewrite);
+    if (strchr(rule->rewrite, '@'))
+        result = route_rewrite_example(row, &why);
+    if (!result)
+        compile_error(c, &row->rule.origin, "rewrite", 0, 1,
+                      "found \"%s\", expected an address, \"*\" allowed in it: %s", rule->rewrite,
+                      why);
+    else if (row->kind == ROW_DEFAULT)
+        compile_error(c, &row->rule.origin, "rewrite", 0, 1,
+                      "the default cannot rewrite: it would never end");
+    free(result);
+}
+
+/* Without conditions on the recipient side, or with those that everything fulfils. */
+static int takes_everything(const struct route_row *row)
+{
+    int recipient = row->recipient.n == 0, domain = row->domain.n == 0;
+
+    for (size_t i = 0; i < row->recipient.n; i++)
+        recipient |= address_pattern_is_any(&row->recipient.v[i]);
+    for (size_t i = 0; i < row->domain.n; i++)
+        domain |= row->domain.v[i].kind == DOMAIN_ANY && row->domain.v[i].text;
+    return recipient && domain;
+}
+
+/* No open relay by accident: senders can be forged, so only an ingress can stand for trust. */
+static void compile_accept(struct compile *c, const struct config_rule *rule, struct route_row *row)
+{
+    row->anyone = rule->accept_from != 0;
+    if (row->anyone && row->ingress.n == 0 && takes_everything(row))
+        compile_error(c, &row->rule.origin, "accept_from", 0, 1,
+                      "\"anyone\" without naming domains makes an open relay: name the recipients' "
+                      "domains, or the ingress");
+}
+
+static void compile_action(struct compile *c, const struct config_rule *rule, struct route_row *row)
+{
+    int n = !!rule->transport + !!rule->rewrite + !!rule->fail + !!rule->hold + !!rule->discard;
+
+    if (n != 1) {
+        compile_error(c, &row->rule.origin, NULL, 0, 0, "%s: expected exactly one of " ACTIONS,
+                      n ? "several actions" : "no action");
+        return;
+    }
+    if (!rule->transport && rule->next_hops.n)
+        compile_error(c, &row->rule.origin, "next_hops", 0, 1, "makes sense with a transport only");
+    if (!rule->transport && rule->params.n)
+        compile_error(c, &row->rule.origin, "params", 0, 1, "makes sense with a transport only");
+    if (rule->transport) {
+        compile_transport(c, rule, row);
+    } else if (rule->rewrite) {
+        compile_rewrite(c, rule, row);
+    } else if (rule->fail) {
+        compile_fail(c, rule, row);
+    } else if (rule->hold) {
+        row->action = ROUTE_HOLD;
+        row->text = arena_strdup(c->t->arena, *rule->hold ? rule->hold : "held by a rule");
+    } else {
+        row->action = ROUTE_DISCARD;
+    }
+}
+
+void compile_rule(struct compile *c, const struct config_rule *rule, struct route_row *row)
+{
+    row->rule.comment = rule->comment ? arena_strdup(c->t->arena, rule->comment) : NULL;
+    compile_conditions(c, rule, row);
+    compile_action(c, rule, row);
+    compile_accept(c, rule, row);
+}

@@ -1,0 +1,198 @@
+/* What the walk says about each row, in the words of an operator. */
+#include "route/table.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/buf.h"
+
+#define SHOWN_MAX 4u /* patterns of a list that are named when none of them matched */
+
+/* Takes the text. */
+static void add_step(struct route_walk *w, const struct route_row *row, int matched,
+                     struct buf text)
+{
+    struct route_trace *t = w->trace;
+
+    t->steps = mem_realloc(t->steps, (t->n + 1) * sizeof *t->steps);
+    t->steps[t->n++] = (struct route_step){ &row->rule, matched, text.data };
+}
+
+void route_trace_done(struct route_trace *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free(t->steps[i].text);
+    free(t->steps);
+    *t = (struct route_trace){ 0 };
+}
+
+/* --- why not --- */
+
+/* " is not a", " is neither a nor b", " is none of a, b, c and 7 more" */
+static void add_not(struct buf *out, const char *const *texts, size_t shown, size_t n)
+{
+    if (n == 1)
+        buf_printf(out, " is not %s", texts[0]);
+    else if (n == 2)
+        buf_printf(out, " is neither %s nor %s", texts[0], texts[1]);
+    else {
+        buf_adds(out, " is none of ");
+        for (size_t i = 0; i < shown; i++)
+            buf_printf(out, "%s%s", i ? ", " : "", texts[i]);
+        if (n > shown)
+            buf_printf(out, " and %zu more", n - shown);
+    }
+}
+
+static size_t shown(size_t n)
+{
+    return n < SHOWN_MAX ? n : SHOWN_MAX;
+}
+
+static void add_not_addresses(struct buf *out, const struct address_patterns *p)
+{
+    const char *texts[SHOWN_MAX] = { NULL };
+
+    for (size_t i = 0; i < shown(p->n); i++)
+        texts[i] = p->v[i].text;
+    add_not(out, texts, shown(p->n), p->n);
+}
+
+static void why_not_domain(struct buf *out, const struct route_walk *w, const struct route_row *row)
+{
+    const char *texts[SHOWN_MAX] = { NULL };
+
+    buf_printf(out, "domain %s", w->rcpt.domain);
+    for (size_t i = 0; i < row->domain.n; i++) {
+        if (row->domain.v[i].kind == DOMAIN_ANY) {
+            buf_adds(out, " is local, and \"*\" means those that are not");
+            return;
+        }
+    }
+    for (size_t i = 0; i < shown(row->domain.n); i++)
+        texts[i] = row->domain.v[i].text;
+    add_not(out, texts, shown(row->domain.n), row->domain.n);
+}
+
+static void why_not_sender(struct buf *out, const struct route_walk *w, const struct route_row *row)
+{
+    if (w->sender_state == SENDER_UNKNOWN) {
+        buf_adds(out, "the sender is not known");
+    } else if (w->sender_state == SENDER_BAD) {
+        buf_adds(out, "the sender is not an address");
+    } else {
+        buf_printf(out, "sender %s", w->sender_state == SENDER_NULL ? "<>" : w->q->sender);
+        add_not_addresses(out, &row->sender);
+    }
+}
+
+static void why_not_ingress(struct buf *out, const struct route_walk *w,
+                            const struct route_row *row)
+{
+    if (w->q->ingress) {
+        buf_printf(out, "ingress %s", w->q->ingress);
+        add_not(out, row->ingress.v, shown(row->ingress.n), row->ingress.n);
+    } else {
+        buf_adds(out, "the ingress is not known");
+    }
+}
+
+static void why_not(struct buf *out, const struct route_walk *w, const struct route_row *row,
+                    enum route_condition failed)
+{
+    switch (failed) {
+    case COND_DOMAIN:
+        why_not_domain(out, w, row);
+        break;
+    case COND_RECIPIENT:
+        buf_printf(out, "recipient %s", w->rcpt.parsed.local);
+        add_not_addresses(out, &row->recipient);
+        break;
+    case COND_SENDER:
+        why_not_sender(out, w, row);
+        break;
+    default:
+        why_not_ingress(out, w, row);
+    }
+}
+
+/* --- why --- */
+
+static void add_matches(struct buf *out, const char *what, const char *value, const char *pattern)
+{
+    buf_printf(out, "%s%s %s matches %s", out->len ? ", " : "", what, value, pattern);
+}
+
+static void why(struct buf *out, const struct route_walk *w, const struct route_match *m)
+{
+    if (m->domain)
+        add_matches(out, "domain", w->rcpt.domain, m->domain->text);
+    if (m->recipient)
+        add_matches(out, "recipient", w->rcpt.parsed.local, m->recipient->text);
+    if (m->sender)
+        add_matches(out, "sender", *w->q->sender ? w->q->sender : "<>", m->sender->text);
+    if (m->ingress)
+        buf_printf(out, "%singress is %s", out->len ? ", " : "", m->ingress);
+}
+
+/* --- the steps --- */
+
+void route_trace_rule(struct route_walk *w, const struct route_row *row, int matched,
+                      const struct route_match *m)
+{
+    struct buf text = { 0 };
+
+    if (!w->trace)
+        return;
+    if (matched)
+        why(&text, w, m);
+    else
+        why_not(&text, w, row, m->failed);
+    add_step(w, row, matched, text);
+}
+
+void route_trace_rewrite(struct route_walk *w, const char *to)
+{
+    struct route_step *last;
+    char *text;
+
+    if (!w->trace)
+        return;
+    last = &w->trace->steps[w->trace->n - 1];
+    text = mem_printf("%s; rewritten to %s", last->text, to);
+    free(last->text);
+    last->text = text;
+}
+
+void route_trace_local(struct route_walk *w)
+{
+    const struct route_table *t = w->t;
+    const struct route_row *row = w->local;
+    struct buf text = { 0 };
+
+    if (!w->trace)
+        return;
+    if (!row) {
+        /* One step for all of them: a thousand local domains would hide the rest. */
+        row = &t->rows[t->rule_n];
+        buf_printf(&text, "%s is not a local domain", w->rcpt.domain);
+    } else if (row->kind == ROW_UNQUALIFIED) {
+        buf_adds(&text, "an address without a domain is local");
+    } else if (row->domain.v[0].kind == DOMAIN_EXACT) {
+        buf_printf(&text, "%s is a local domain", w->rcpt.domain);
+    } else {
+        buf_printf(&text, "%s matches the local domain %s", w->rcpt.domain, row->domain.v[0].text);
+    }
+    add_step(w, row, w->local != NULL, text);
+}
+
+void route_trace_default(struct route_walk *w)
+{
+    struct buf text = { 0 };
+
+    if (!w->trace)
+        return;
+    buf_adds(&text, "nothing above matched");
+    add_step(w, route_default(w->t), 1, text);
+}

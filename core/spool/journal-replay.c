@@ -1,0 +1,504 @@
+/* spool/journal-replay.c: reads all segments at start and finds out what is live.
+ *
+ * Segments are read in order, records in order; of two records about the same message the later one
+ * counts. What is not a good record is either torn (above what was known to be durable when the process
+ * died: it was never acknowledged) or damaged (below it: reported, and its segment is never deleted).
+ * Whatever is readable after it is found again. */
+#include "spool/journal-writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log.h"
+#include "spool/journal-scan.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+#define GAPS_MAX 32u /* told one by one for each segment; the last one stands for all that follow */
+
+struct gap {
+    uint64_t at, len;
+    uint64_t id; /* of the message whose record this was; 0: not known */
+};
+
+struct replay {
+    struct journal *j;
+    struct idmap   *ids; /* of live messages, to their entries */
+    uint32_t       *seqs;
+    size_t          seqs_n, seqs_cap;
+    uint32_t        greatest; /* number of any segment, set aside ones too */
+    int             aside;    /* 1: there are segments that were set aside */
+    struct replay_end end;
+    char           *why;
+    size_t          why_size;
+};
+
+/* One segment while it is read. */
+struct reading {
+    struct replay  *rp;
+    struct segment *s;
+    struct scan     scan;
+    struct gap      gaps[GAPS_MAX];
+    unsigned        gaps_n;
+    uint64_t        good_end; /* of the last good record */
+    uint64_t        durable;  /* known to have been so */
+};
+
+/* --- records --- */
+
+static void note_gap(struct reading *rd, uint64_t at, uint64_t len, uint64_t id)
+{
+    struct gap *last = rd->gaps_n ? &rd->gaps[rd->gaps_n - 1] : NULL;
+
+    if (!len)
+        return;
+    if (rd->gaps_n == GAPS_MAX || (last && last->at + last->len == at && !id)) {
+        last->len = at + len - last->at;
+        return;
+    }
+    rd->gaps[rd->gaps_n++] = (struct gap){ at, len, id };
+}
+
+/* What the content's size is, or -EBADMSG: the record is not what we write. */
+static int64_t message_size(struct reading *rd, const struct scan_record *rec, uint32_t meta_len)
+{
+    unsigned char tail[FORMAT_LARGE_LEN];
+    struct format_large large;
+    uint64_t rest;
+    int r;
+
+    if (meta_len > FORMAT_META_MAX || meta_len > rec->h.length - FORMAT_WORD)
+        return -EBADMSG;
+    rest = rec->h.length - FORMAT_WORD - meta_len;
+    if (!(rec->h.flags & FORMAT_F_LARGE))
+        return rest <= FORMAT_INLINE_MAX ? (int64_t)rest : -EBADMSG;
+    if (rest != FORMAT_LARGE_LEN)
+        return -EBADMSG;
+    r = journal_pread(rd->scan.io, rd->scan.fd, tail, sizeof tail,
+                      rec->at + FORMAT_HEADER + FORMAT_WORD + meta_len);
+    if (r < 0 || format_large_read(tail, &large) < 0 || large.size > INT64_MAX)
+        return -EBADMSG;
+    return (int64_t)large.size;
+}
+
+static int replay_message(struct reading *rd, const struct scan_record *rec)
+{
+    struct journal *j = rd->rp->j;
+    struct journal_entry *e = idmap_get(rd->rp->ids, rec->h.id);
+    uint32_t meta_len = format_u32_read(rec->word);
+    int64_t size = message_size(rd, rec, meta_len);
+    int large = (rec->h.flags & FORMAT_F_LARGE) != 0;
+
+    if (size < 0 || !rec->h.id)
+        return -EBADMSG;
+    if (e && (e->base.size != (uint64_t)size || e->meta_len != meta_len || e->large != large))
+        return -EBADMSG; /* no copy that we made */
+    if (e) {
+        /* Compaction was interrupted. */
+        e->segment->barrier = 1;
+        e->moved = 1;
+    } else {
+        e = entry_new(rec->h.id, (uint64_t)size, meta_len, large);
+        idmap_set(rd->rp->ids, rec->h.id, e);
+        j->stats.live_messages++;
+        j->stats.live_bytes += (uint64_t)size;
+    }
+    entry_place(e, rd->s, (uint32_t)rec->at);
+    return 0;
+}
+
+static void replay_done(struct reading *rd, const struct scan_record *rec)
+{
+    struct replay *rp = rd->rp;
+    struct segment *of = segment_find(rp->j, format_u32_read(rec->word)), *also = NULL;
+    struct journal_entry *e = idmap_del(rp->ids, rec->h.id);
+
+    if (e) {
+        also = e->segment;
+        entry_free(rp->j, e);
+    }
+    if (of)
+        segment_tomb_add(rd->s, of, rec->h.id);
+    if (also && also != of)
+        segment_tomb_add(rd->s, also, rec->h.id);
+}
+
+static void replay_record(struct reading *rd, const struct scan_record *rec)
+{
+    struct journal *j = rd->rp->j;
+    uint64_t len = FORMAT_HEADER + (uint64_t)rec->h.length;
+    struct journal_entry *e;
+
+    if (rec->h.synced > rd->durable)
+        rd->durable = rec->h.synced;
+    if (rec->h.id > j->last_id)
+        j->last_id = rec->h.id;
+    if (!rec->intact) {
+        note_gap(rd, rec->at, len, rec->h.id);
+        return;
+    }
+    switch (rec->h.type) {
+    case FORMAT_MESSAGE:
+        if (replay_message(rd, rec) < 0) {
+            note_gap(rd, rec->at, len, rec->h.id);
+            return;
+        }
+        break;
+    case FORMAT_STATE:
+        e = idmap_get(rd->rp->ids, rec->h.id);
+        if (e)
+            entry_place_state(e, rd->s, (uint32_t)rec->at, rec->h.length);
+        break;
+    case FORMAT_DONE:
+        replay_done(rd, rec);
+        break;
+    default:
+        break;
+    }
+    rd->good_end = rec->at + len;
+}
+
+/* --- a segment --- */
+
+/* The segment after this one says how much of this one was durable when it began. */
+static uint32_t durable_by_next(struct replay *rp, uint32_t seq, uint32_t next)
+{
+    const struct spool_io *io = rp->j->cfg.io;
+    unsigned char p[FORMAT_HEADER + FORMAT_SEGMENT_LEN];
+    char name[FORMAT_FILE_NAME];
+    struct format_header h;
+    struct format_segment s;
+    int fd, r;
+
+    format_segment_name(name, next);
+    fd = io->open(io->ctx, rp->j->dir, name, O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    r = journal_pread(io, fd, p, sizeof p, 0);
+    io->close(io->ctx, fd);
+    if (r < 0 || format_header_read(p, 0, &h) < 0 || h.type != FORMAT_BEGIN)
+        return 0;
+    format_segment_read(p + FORMAT_HEADER, &s);
+    return s.prev_seq == seq ? s.prev_synced : 0;
+}
+
+/* Says what is wrong with the segment, and marks it if something is that must not be. */
+static void judge_gaps(struct reading *rd)
+{
+    struct spool_stats *st = &rd->rp->j->stats;
+
+    for (unsigned i = 0; i < rd->gaps_n; i++) {
+        const struct gap *g = &rd->gaps[i];
+
+        if (g->at >= rd->durable && !rd->scan.unreadable) {
+            st->torn_bytes += g->len;
+            log_event(POSTERN_LOG_NOTICE, "spool", "spool.torn",
+                      "segment=%" PRIu32 " at=%" PRIu64 " bytes=%" PRIu64, rd->s->seq, g->at,
+                      g->len);
+            continue;
+        }
+        st->damaged_records++;
+        rd->s->damaged = 1;
+        log_event(POSTERN_LOG_ERROR, "spool", "spool.damaged",
+                  "segment=%" PRIu32 " at=%" PRIu64 " bytes=%" PRIu64 " message=%016" PRIx64,
+                  rd->s->seq, g->at, g->len, g->id);
+    }
+    if (rd->scan.unreadable)
+        rd->s->damaged = 1;
+    if (rd->s->damaged)
+        st->damaged_segments++;
+}
+
+/* The newest segment is where the last process may have died: what it wrote and did not sync is made
+ * durable before it is believed, and a torn end is cut, lest it be taken for damage next time. */
+static int settle_newest(struct reading *rd, const char *name)
+{
+    struct journal *j = rd->rp->j;
+    const struct spool_io *io = j->cfg.io;
+    int cut = rd->good_end < rd->scan.size && rd->good_end >= rd->durable && !rd->s->damaged;
+    int fd, r = 0;
+
+    if (!j->loop)
+        return 0;
+    fd = io->open(io->ctx, j->dir, name, O_RDWR, 0);
+    if (fd < 0)
+        return fd;
+    if (cut)
+        r = io->ftruncate(io->ctx, fd, (off_t)rd->good_end);
+    if (r == 0)
+        r = io->fdatasync(io->ctx, fd);
+    io->close(io->ctx, fd);
+    if (r < 0) {
+        log_event(POSTERN_LOG_ERROR, "spool", "spool.segment.failed",
+                  "segment=%" PRIu32 " error=%s", rd->s->seq, log_q(strerror(-r)));
+        rd->s->barrier = 1; /* have it copied away */
+        return 0;
+    }
+    if (cut)
+        rd->s->size = rd->good_end;
+    if (cut || !rd->gaps_n)
+        rd->durable = rd->good_end;
+    return 0;
+}
+
+static int read_records(struct reading *rd)
+{
+    struct scan_record rec;
+
+    if (rd->scan.begun && rd->scan.segment.version != FORMAT_VERSION) {
+        snprintf(rd->rp->why, rd->rp->why_size,
+                 "%s: segment %" PRIu32 " has format %u, this program knows %u", rd->rp->j->path,
+                 rd->s->seq, rd->scan.segment.version, FORMAT_VERSION);
+        return -EPROTONOSUPPORT;
+    }
+    while (scan_next(&rd->scan, &rec)) {
+        note_gap(rd, rec.at - rec.gap, rec.gap, 0);
+        replay_record(rd, &rec);
+    }
+    note_gap(rd, rec.at - rec.gap, rec.gap, 0);
+    rd->s->salt = rd->scan.salt;
+    return 0;
+}
+
+static int replay_opened(struct reading *rd, int fd, const char *name, uint32_t next)
+{
+    const struct spool_io *io = rd->rp->j->cfg.io;
+    int64_t size = io->size(io->ctx, fd);
+    int r;
+
+    if (size < 0)
+        return (int)size;
+    if (size > UINT32_MAX)
+        size = UINT32_MAX; /* more than we ever write */
+    rd->s->size = (uint64_t)size;
+    if (next)
+        rd->durable = durable_by_next(rd->rp, rd->s->seq, next);
+    scan_init(&rd->scan, io, fd, (uint64_t)size);
+    r = read_records(rd);
+    if (r == 0) {
+        judge_gaps(rd);
+        if (!next)
+            r = settle_newest(rd, name);
+    }
+    scan_done(&rd->scan);
+    if (r == 0)
+        rd->rp->end.last_synced = (uint32_t)rd->durable;
+    return r;
+}
+
+/* next: number of the following segment; 0: this is the newest. */
+static int replay_segment(struct replay *rp, uint32_t seq, uint32_t next)
+{
+    struct journal *j = rp->j;
+    const struct spool_io *io = j->cfg.io;
+    struct reading *rd = mem_zalloc(sizeof *rd);
+    char name[FORMAT_FILE_NAME];
+    int fd, r;
+
+    rd->rp = rp;
+    rd->s = segment_new(seq, 0);
+    rd->s->sealed = 1;
+    rd->s->sealed_usec = clock_mono();
+    segment_add(j, rd->s);
+    format_segment_name(name, seq);
+    fd = io->open(io->ctx, j->dir, name, O_RDONLY, 0);
+    r = fd < 0 ? fd : replay_opened(rd, fd, name, next);
+    if (fd >= 0)
+        io->close(io->ctx, fd);
+    if (r == -EIO) {
+        /* Nothing of it can be read. It is set aside at once: would it come back to life one day, its
+         * messages would not know that they are done. */
+        log_event(POSTERN_LOG_ERROR, "spool", "spool.unreadable", "segment=%" PRIu32, seq);
+        rd->s->damaged = 1;
+        j->stats.damaged_segments++;
+        r = 0;
+    }
+    if (r < 0 && r != -EPROTONOSUPPORT)
+        snprintf(rp->why, rp->why_size, "%s/%s: %s", j->path, name, strerror(-r));
+    free(rd);
+    return r;
+}
+
+/* --- all of them --- */
+
+static void see_name(void *ctx, const char *name)
+{
+    struct replay *rp = ctx;
+    uint32_t seq;
+
+    if (format_segment_name_read(name, ".damaged", &seq) == 0) {
+        rp->aside = 1;
+    } else if (format_segment_name_read(name, ".seg", &seq) == 0) {
+        if (rp->seqs_n == rp->seqs_cap) {
+            rp->seqs_cap = rp->seqs_cap ? rp->seqs_cap * 2 : 64;
+            rp->seqs = mem_realloc(rp->seqs, rp->seqs_cap * sizeof *rp->seqs);
+        }
+        rp->seqs[rp->seqs_n++] = seq;
+    } else {
+        return;
+    }
+    if (seq > rp->greatest)
+        rp->greatest = seq;
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+    const uint32_t *a = pa, *b = pb;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static int replay_segments(struct replay *rp)
+{
+    const struct spool_io *io = rp->j->cfg.io;
+    int r = io->list(io->ctx, rp->j->dir, see_name, rp);
+
+    if (r < 0) {
+        snprintf(rp->why, rp->why_size, "cannot list %s: %s", rp->j->path, strerror(-r));
+        return r;
+    }
+    if (rp->seqs_n)
+        qsort(rp->seqs, rp->seqs_n, sizeof *rp->seqs, by_number);
+    for (size_t i = 0; r == 0 && i < rp->seqs_n; i++)
+        r = replay_segment(rp, rp->seqs[i], i + 1 < rp->seqs_n ? rp->seqs[i + 1] : 0);
+    if (!rp->seqs_n || rp->seqs[rp->seqs_n - 1] != rp->greatest)
+        rp->end.last_synced = 0;
+    rp->end.last_seq = rp->greatest;
+    return r;
+}
+
+/* --- telling the caller --- */
+
+static int by_id(const void *pa, const void *pb)
+{
+    const struct journal_entry *const *a = pa, *const *b = pb;
+
+    return (*a)->base.id < (*b)->base.id ? -1 : (*a)->base.id > (*b)->base.id;
+}
+
+static struct journal_entry **sorted_entries(struct journal *j, size_t *ret_n)
+{
+    size_t n = 0;
+    struct journal_entry **v =
+        mem_alloc((size_t)(j->stats.live_messages + 1) * sizeof *v);
+
+    LIST_EACH (&j->segments, sn) {
+        struct segment *s = CONTAINER(sn, struct segment, link);
+
+        LIST_EACH (&s->messages, n_entry)
+            v[n++] = CONTAINER(n_entry, struct journal_entry, in_messages);
+    }
+    qsort(v, n, sizeof *v, by_id);
+    *ret_n = n;
+    return v;
+}
+
+struct telling {
+    struct journal  *j;
+    spool_replay_cb *replay;
+    void            *ctx;
+    char            *buf;
+    size_t           buf_size;
+};
+
+static int read_into(struct telling *t, struct segment *s, uint64_t at, size_t len, size_t to)
+{
+    struct journal_file *f;
+    int r;
+
+    if (to + len > t->buf_size) {
+        t->buf_size = to + len + 4096;
+        t->buf = mem_realloc(t->buf, t->buf_size);
+    }
+    if (!len)
+        return 0;
+    f = segment_open(t->j, s);
+    if (!f)
+        return -errno;
+    r = journal_pread(t->j->cfg.io, f->fd, t->buf + to, len, at);
+    journal_file_unref(&f);
+    return r;
+}
+
+/* 0; 1: it is damaged; -errno. */
+static int tell(struct telling *t, struct journal_entry *e)
+{
+    int r = e->large ? verify_content(t->j, e) : 0;
+
+    if (r)
+        return r;
+    r = read_into(t, e->segment, (uint64_t)e->at + FORMAT_HEADER + FORMAT_WORD, e->meta_len, 0);
+    if (r == 0 && e->state_segment)
+        r = read_into(t, e->state_segment, (uint64_t)e->state_at + FORMAT_HEADER, e->state_len,
+                      e->meta_len);
+    if (r < 0)
+        return r == -EIO ? 1 : r;
+    if (t->replay)
+        t->replay(t->ctx, e->base.id, &e->base, t->buf, e->meta_len,
+                  e->state_segment ? t->buf + e->meta_len : NULL,
+                  e->state_segment ? e->state_len : 0, e->base.size);
+    return 0;
+}
+
+/* Not delivered, and never deleted: its segment is evidence. */
+static void give_up(struct replay *rp, struct journal_entry *e)
+{
+    struct journal *j = rp->j;
+
+    log_event(POSTERN_LOG_ERROR, "spool", "spool.damaged",
+              "segment=%" PRIu32 " at=%" PRIu32 " message=%016" PRIx64 " content_file=%s",
+              e->segment->seq, e->at, e->base.id, e->large ? "bad" : "none");
+    j->stats.damaged_records++;
+    if (!e->segment->damaged)
+        j->stats.damaged_segments++;
+    e->segment->damaged = 1;
+    idmap_del(rp->ids, e->base.id);
+    entry_free(j, e);
+}
+
+static int tell_all(struct replay *rp, spool_replay_cb *replay, void *ctx)
+{
+    struct telling t = { .j = rp->j, .replay = replay, .ctx = ctx };
+    size_t n;
+    struct journal_entry **v = sorted_entries(rp->j, &n);
+    int r = 0;
+
+    read_into(&t, NULL, 0, 0, 0); /* so that an empty meta is not NULL */
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        r = tell(&t, v[i]);
+        if (r > 0)
+            give_up(rp, v[i]);
+    }
+    if (r < 0)
+        snprintf(rp->why, rp->why_size, "cannot read the messages in %s: %s", rp->j->path,
+                 strerror(-r));
+    free(v);
+    free(t.buf);
+    return r < 0 ? r : 0;
+}
+
+int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct replay_end *ret,
+                   char *why, size_t why_size)
+{
+    struct replay rp = { .j = j, .why = why, .why_size = why_size };
+    int64_t began = clock_mono();
+    int r;
+
+    rp.ids = idmap_new();
+    r = replay_segments(&rp);
+    if (r == 0)
+        r = tell_all(&rp, replay, ctx);
+    if (r == 0)
+        verify_orphans(j, rp.ids, rp.aside || j->stats.damaged_segments);
+    idmap_free(&rp.ids);
+    free(rp.seqs);
+    if (r < 0)
+        return r;
+    j->stats.replay_usec = (uint64_t)(clock_mono() - began);
+    *ret = rp.end;
+    return 0;
+}

@@ -1,0 +1,98 @@
+/* lock.c: see lock.h. */
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* An open file description lock: it collides with the fcntl locks of other programs like any, but is not
+ * lost when another thread of ours closes the same file. */
+int lock_file(int fd)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    if (fcntl(fd, F_OFD_SETLK, &l) == 0)
+        return 0;
+    return errno == EACCES || errno == EAGAIN ? -EWOULDBLOCK : -errno;
+}
+
+static int dot_path(const char *path, char *buf, size_t size)
+{
+    int n = snprintf(buf, size, "%s.lock", path);
+
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* Others look for a process id in it; it is no more than a hint to a person. */
+static int make(const char *lock)
+{
+    char pid[24];
+    int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, pid, (size_t)n) < 0)
+        n = 0; /* an empty lock is a lock */
+    close(fd);
+    return 0;
+}
+
+static int is_stale(const char *lock, int64_t stale_usec, struct stat *ret)
+{
+    struct timespec now;
+
+    /* CLOCK_REALTIME: the time of a file is wall time. */
+    if (lstat(lock, ret) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0)
+        return 0;
+    return (int64_t)(now.tv_sec - ret->st_mtim.tv_sec) * 1000000 > stale_usec;
+}
+
+/* Takes the stale lock away by renaming it first: should another program have replaced it just now,
+ * we hold its fresh lock in our hands, see that by the inode, and put it back. */
+static int break_stale(const char *lock, const struct stat *stale)
+{
+    char aside[PATH_MAX];
+    struct stat st;
+    int n = snprintf(aside, sizeof aside, "%s.%ld", lock, (long)getpid());
+
+    if (n < 0 || (size_t)n >= sizeof aside)
+        return -ENAMETOOLONG;
+    if (rename(lock, aside) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (lstat(aside, &st) == 0 && (st.st_ino != stale->st_ino || st.st_dev != stale->st_dev) &&
+        link(aside, lock) < 0 && errno != EEXIST)
+        return -errno;
+    unlink(aside);
+    return 0;
+}
+
+int lock_dot(const char *path, int64_t stale_usec)
+{
+    char lock[PATH_MAX];
+    struct stat st;
+    int r = dot_path(path, lock, sizeof lock);
+
+    if (r < 0)
+        return r;
+    r = make(lock);
+    if (r == -EEXIST && is_stale(lock, stale_usec, &st)) {
+        r = break_stale(lock, &st);
+        if (!r)
+            r = make(lock);
+    }
+    return r == -EEXIST ? -EWOULDBLOCK : r;
+}
+
+void lock_undot(const char *path)
+{
+    char lock[PATH_MAX];
+
+    if (dot_path(path, lock, sizeof lock) == 0)
+        unlink(lock);
+}

@@ -1,0 +1,24 @@
+/* queue.h: recipients that wait for their mailbox. One batch at a time is under way for a mailbox; what
+ * comes meanwhile forms the next batch, so a busy mailbox pays for few locks and syncs. */
+#ifndef LOCAL_MBOX_QUEUE_H
+#define LOCAL_MBOX_QUEUE_H
+
+#include "append.h"
+
+#define QUEUE_BUCKETS   256u
+#define QUEUE_BATCH_MAX 64u /* entries; what is written is lost together if the sync fails */
+
+struct queue { /* one instance's */
+    struct append a;
+    LIST_HEAD(, mailbox) buckets[QUEUE_BUCKETS];
+    LIST_HEAD(, entry) entries;
+};
+
+void queue_init(struct queue *q, const struct append *a);
+/* Adds recipient i of the job, for the mailbox of `name`. 0 or -ENOMEM. */
+int queue_add(struct queue *q, postern_job *job, size_t i, const char *name);
+/* Settles what is left of the job now. */
+void queue_cancel(struct queue *q, postern_job *job);
+void queue_done(struct queue *q);
+
+#endif

@@ -1,0 +1,1 @@
+"""What the system tests stand on: a gateway of their own, and the peers it talks to."""

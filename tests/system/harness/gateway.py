@@ -1,0 +1,255 @@
+"""A gateway of a test's own: its folders, its configuration, its life, its log."""
+import glob
+import json
+import mailbox
+import os
+import re
+import shlex
+import signal
+import smtplib
+import subprocess
+
+from .base import (BUILD, PATIENCE, POSTERN, assert_no_sanitizer_report, free_port, merged,
+                   port_open, wait_for)
+
+HOSTNAME = "gw.test"
+
+
+def plugin_path():
+    return ":".join(sorted(glob.glob(os.path.join(BUILD, "plugins", "*", ""))))
+
+
+class Gateway:
+    """expected_errors: events of level error that this test provokes; any other one is a failure
+    when the gateway is closed."""
+
+    def __init__(self, folder, *sections, files=None):
+        self.folder = str(folder)
+        self.port = free_port()
+        self.confd = os.path.join(self.folder, "conf.d")
+        self.spool = os.path.join(self.folder, "spool")
+        self.mail = os.path.join(self.folder, "mail")
+        self.log_file = os.path.join(self.folder, "log")
+        self.process = None
+        self.expected_errors = set()
+        self.env = dict(os.environ, POSTERN_PLUGIN_PATH=plugin_path())
+        for name in ("POSTERN_CONFIG", "POSTERN_STATE"):
+            self.env.pop(name, None)
+        os.makedirs(self.mail)
+        os.makedirs(self.confd)
+        self.configure(*sections)
+        for name, content in (files or {}).items():
+            self.write_config(name, content)
+
+    # --- configuration ---
+
+    def base(self):
+        """Fast where the shipped configuration is patient, and deaf to the outside world."""
+        return {
+            "server": {"hostname": HOSTNAME},
+            "spool": {"path": self.spool},
+            "control": {"socket": os.path.join(self.folder, "control.sock")},
+            "ingress": {"smtp-in": {"listen": [f"127.0.0.1:{self.port}"]}},
+            "transports": {
+                "local-mbox": {"path": self.mail, "users": "any"},
+                "smtp-out": {},
+            },
+            "routing": {"local_domains": [HOSTNAME, "local.test"]},
+            "queue": {"retry": ["200ms"], "jitter": 0, "dead_min": "200ms", "dead_max": "400ms"},
+            "dns": {"servers": ["127.0.0.1:9"], "timeout": "500ms", "tries": 1},
+        }
+
+    def configure(self, *sections):
+        self.write_config("10-test.json", merged(self.base(), *sections))
+
+    def write_config(self, name, content):
+        """An object is written as JSON, a text as it is."""
+        with open(os.path.join(self.confd, name), "w", encoding="utf-8") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content, indent=2))
+
+    # --- life ---
+
+    def start(self):
+        assert not self.running()
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen([POSTERN, "run", "--config", self.confd],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.env)
+        pid = self.process.pid
+        wait_for(lambda: f"the gateway to be ready:\n{self.log()}",
+                 lambda: self.process.poll() is not None or
+                 self.events("gateway.ready", pid=str(pid)))
+        assert self.process.poll() is None, f"the gateway ended at once:\n{self.log()}"
+        return self
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """As the kernel does when memory is short: without a word."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"SIGTERM did not end the gateway:\n{self.log()}") from None
+        assert code == 0, f"the gateway ended with {code}:\n{self.log()}"
+        assert not port_open(self.port)
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self):
+        """The end of every test: it stops in good order and has nothing to complain of."""
+        try:
+            if self.running():
+                self.stop()
+            assert_no_sanitizer_report(self.log(), "the gateway")
+            unexpected = [line for line in self.log().splitlines()
+                          if re.match(r"\S+Z (error|crit|alert|emerg) ", line) and
+                          line.split()[3] not in self.expected_errors]
+            assert not unexpected, unexpected
+        finally:
+            if self.running():
+                self.kill()
+
+    # --- its log ---
+
+    def log(self):
+        if not os.path.exists(self.log_file):
+            return ""
+        with open(self.log_file, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def events(self, name=None, **pairs):
+        """Lines of the text log as dictionaries, those that have this event and these pairs."""
+        found = []
+        for line in self.log().splitlines():
+            if name and f" {name} " not in line + " ":
+                continue
+            words = line.split(" ", 4)
+            if len(words) < 4 or not words[0].endswith("Z") or (name and words[3] != name):
+                continue
+            event = dict(p.split("=", 1) for p in split_pairs(words[4] if len(words) > 4 else ""))
+            event.update(level=words[1], part=words[2], event=words[3])
+            if all(event.get(key) == value for key, value in pairs.items()):
+                found.append(event)
+        return found
+
+    def wait_event(self, name, count=1, patience=PATIENCE, **pairs):
+        def enough():
+            found = self.events(name, **pairs)
+            return found if len(found) >= count else None
+        return wait_for(lambda: f"{count} times {name} {pairs}:\n{self.log()}", enough, patience)
+
+    # --- the operator's side ---
+
+    def cli(self, *args, code=0, stdin=b"", program=POSTERN):
+        """`postern ARGS --config ...`: the completed process, whose exit code must be CODE."""
+        return self.command([program, *args], code, stdin)
+
+    def command(self, words, code=0, stdin=b""):
+        done = subprocess.run(words, input=stdin, env=dict(self.env, POSTERN_CONFIG=self.confd),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
+                              check=False)
+        done.stdout = done.stdout.decode(errors="replace")
+        done.stderr = done.stderr.decode(errors="replace")
+        assert_no_sanitizer_report(done.stderr, words)
+        if code is not None:
+            assert done.returncode == code, (
+                f"{shlex.join(words)} ended with {done.returncode}, expected {code}\n"
+                f"{done.stdout}{done.stderr}\n{self.log()}")
+        return done
+
+    def json(self, *args, code=0):
+        return json.loads(self.cli(*args, "--json", code=code).stdout)
+
+    def queue(self, *args):
+        return self.json("queue", "list", *args)
+
+    def queued_rcpts(self, *args):
+        """Recipient to what the queue knows of it, those that still wait."""
+        return {r["recipient"]: r for m in self.queue(*args) for r in m["recipients"]
+                if r["state"] in ("waiting", "held", "failed")}
+
+    def wait_empty(self, patience=PATIENCE):
+        wait_for(lambda: f"an empty queue: {self.cli('queue', 'list').stdout}\n{self.log()}",
+                 lambda: self.json("status")["queue"]["messages"] == 0, patience)
+
+    # --- the client's side ---
+
+    def smtp(self, port=None, ehlo=True):
+        client = smtplib.SMTP("127.0.0.1", port or self.port, local_hostname="client.test",
+                              timeout=PATIENCE)
+        if ehlo:
+            client.ehlo()
+        return client
+
+    def send(self, sender, rcpts, message, port=None, options=()):
+        """Over SMTP, everything accepted. The queue id that the gateway gave."""
+        rcpts = [rcpts] if isinstance(rcpts, str) else rcpts
+        with self.smtp(port) as client:
+            assert client.mail(sender, options)[0] == 250
+            for rcpt in rcpts:
+                code, text = client.rcpt(rcpt)
+                assert code == 250, (rcpt, code, text)
+            return queue_id(client.data(message))
+
+    # --- mailboxes ---
+
+    def mbox(self, user):
+        return os.path.join(self.mail, user)
+
+    def messages(self, user):
+        """What the mailbox holds, as Python's own reader of mboxes sees it."""
+        path = self.mbox(user)
+        if not os.path.exists(path):
+            return []
+        box = mailbox.mbox(path, create=False)
+        try:
+            return list(box)
+        finally:
+            box.close()
+
+    def wait_mail(self, user, count=1):
+        """Delivered, says the log (so nothing is half written); the messages."""
+        def enough():
+            found = self.messages(user)
+            return found if len(found) >= count else None
+        wait_for(lambda: f"{count} messages for {user}:\n{self.log()}", enough)
+        self.wait_delivered(user, count)
+        return self.messages(user)
+
+    def wait_delivered(self, user, count):
+        def enough():
+            done = [e for e in self.events("deliver.delivered")
+                    if e["part"] == "local-mbox" and
+                    e.get("as", e["to"]).strip('"').split("@")[0] == user]
+            return len(done) >= count
+        wait_for(lambda: f"{count} deliveries to {user} in the log:\n{self.log()}", enough)
+
+
+def split_pairs(text):
+    """key=value key="quoted \\" value" ... as a list of key=value."""
+    pairs = []
+    for match in re.finditer(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)', text):
+        value = match.group(2)
+        if value.startswith('"'):
+            value = re.sub(r"\\x([0-9a-f]{2})|\\(.)",
+                           lambda m: chr(int(m.group(1), 16)) if m.group(1) else m.group(2),
+                           value[1:-1])
+        pairs.append(f"{match.group(1)}={value}")
+    return pairs
+
+
+def queue_id(reply):
+    code, text = reply
+    match = re.search(rb"queued as (\S+)", text)
+    assert code == 250 and match, reply
+    return match.group(1).decode()
