@@ -1,5 +1,6 @@
 /* address/address.h: the address parser as core sees it. Beside what postern/mail.h gives to
- * plugins it tells where in the text it stumbled. Like those it is pure: no state, no allocation. */
+ * plugins it tells where in the text it stumbled. Like those it is pure: without state or
+ * allocation. */
 #ifndef ADDRESS_ADDRESS_H
 #define ADDRESS_ADDRESS_H
 

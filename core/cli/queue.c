@@ -62,7 +62,8 @@ static void print_rcpt(const json_t *r, int show)
            json_object_get(r, "reason") ? string(r, "reason") : string(r, "state"),
            *next ? ", next try in " : "", next);
     if (json_object_get(r, "text"))
-        printf("        %s%s%s\n", string(r, "status"), *string(r, "status") ? " " : "", string(r, "text"));
+        printf("        %s%s%s\n", *string(r, "remote") ? string(r, "remote") : string(r, "status"),
+               *string(r, "remote") ? " said: " : " ", string(r, "text"));
     if (show && json_object_get(r, "decision"))
         printf("        by %s\n", string(r, "decision"));
 }

@@ -12,7 +12,8 @@ int plan_load(const char *dir, const char *state, struct plan *ret, struct confi
     ret->catalog = plugin_catalog_new();
     plugin_resolve(ret->catalog, ret->config, errors);
     route_compile(ret->config, &ret->routes, errors);
-    queue_check(ret->config, errors);
+    if (!errors->n) /* else it would repeat what config/verify.c has said with the better place */
+        queue_check(ret->config, errors);
     return errors->n ? -EINVAL : 0;
 }
 

@@ -27,7 +27,8 @@ int  log_enabled(int level);
 /* `where`: instance name ("smtp-in") or part of the core ("queue", "spool"); goes first as part= */
 void log_event(int level, const char *where, const char *event, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-void log_vevent(int level, const char *where, const char *event, const char *fmt, __builtin_va_list ap);
+void log_vevent(int level, const char *where, const char *event, const char *fmt, __builtin_va_list ap)
+    __attribute__((format(printf, 4, 0)));
 
 /* Quotes an untrusted value for use as %s in a pair. Result lives in a small ring of buffers per
  * thread (8 of them): use it in the same call. NULL gives "-". Long values are cut at 400 bytes. */

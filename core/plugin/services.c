@@ -42,6 +42,11 @@ static int verdict_fail(const struct route_decision *d, struct postern_verdict *
     ret->kind = POSTERN_VERDICT_FAIL;
     memcpy(ret->status, d->status, sizeof ret->status);
     snprintf(ret->text, sizeof ret->text, "%s", d->text ? d->text : "refused by a rule");
+    /* It goes into a reply, and those are ASCII (RFC 5321 4.2). */
+    for (char *p = ret->text; *p; p++) {
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+    }
     return 0;
 }
 

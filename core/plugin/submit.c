@@ -120,8 +120,9 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
         queue_add(s->host->env->queue, s->id, entry, s->env);
         s->env = NULL;
     } else {
-        log_event(POSTERN_LOG_ERROR, s->host->name, "spool.refused", "id=%s why=%s", s->id_text,
-                  log_q(strerror(-result)));
+        /* A full disk the spool has told of already, once; this is only who met it. */
+        log_event(result == -ENOSPC ? POSTERN_LOG_INFO : POSTERN_LOG_ERROR, s->host->name,
+                  "spool.refused", "id=%s why=%s", s->id_text, log_q(strerror(-result)));
     }
     s->done(s->ctx, result);
     host_submit_free(s);

@@ -50,6 +50,8 @@ static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mo
     }
     if (r->text)
         json_object_set_new(o, "text", text_json_value(r->text));
+    if (r->remote)
+        json_object_set_new(o, "remote", text_json_value(r->remote));
     if (r->decision)
         json_object_set_new(o, "decision", text_json_value(r->decision));
     return o;
@@ -170,7 +172,7 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
     case QUEUE_HOLD:
         if (r->state != RCPT_WAITING || in_flight)
             return 0;
-        rcpt_text(q, r, why, held, 0);
+        rcpt_text(q, r, why, held);
         rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
         return 1;
     case QUEUE_RELEASE:

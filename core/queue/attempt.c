@@ -87,11 +87,28 @@ static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt, const str
 
     snprintf(text, sizeof text, "held by %s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
              d->rule->origin.file, d->rule->origin.pointer, d->text ? d->text : "no reason given");
-    rcpt_text(a->q, r, text, none, 0);
+    rcpt_text(a->q, r, text, none);
     rcpt_set(a->q, r, RCPT_HELD, WAIT_HELD);
     a->changed = 1;
     log_event(POSTERN_LOG_NOTICE, "queue", "deliver.held", "id=%s to=%s why=%s",
               text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(text));
+}
+
+/* A rule's "fail" with a 4.x.x status means: not now. */
+static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt, const struct route_decision *d)
+{
+    char id[16];
+
+    a->changed = 1;
+    if (d->status[0] != 4) {
+        rcpt_fail(a->q, a->m, r, d->text, d->status);
+        return;
+    }
+    rcpt_text(a->q, r, d->text, d->status);
+    rcpt_defer(a->q, r, WAIT_BACKOFF);
+    log_event(POSTERN_LOG_INFO, "queue", "deliver.deferred", "id=%s to=%s status=%u.%u.%u why=%s",
+              text_id(a->m->id, id, sizeof id), log_q(rcpt), d->status[0], d->status[1], d->status[2],
+              log_q(d->text));
 }
 
 static void discard(struct attempt *a, struct qrcpt *r, const char *rcpt, const struct route_decision *d)
@@ -135,8 +152,7 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
         discard(a, r, rcpt, &d);
         break;
     case ROUTE_FAIL:
-        rcpt_fail(q, a->m, r, d.text, d.status);
-        a->changed = 1;
+        refuse(a, r, rcpt, &d);
         break;
     }
     route_decision_done(&d);
@@ -149,8 +165,9 @@ static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
 
     text_duration(*envelope_sender(m->env) ? q->config->queue.lifetime
                                            : q->config->queue.bounce_lifetime, age, sizeof age);
-    snprintf(text, sizeof text, "not delivered within %s; the last try said: %s", age,
-             r->text ? r->text : "nothing, it was never tried");
+    snprintf(text, sizeof text, "not delivered within %s; the last try: %s%s%s", age,
+             r->remote ? r->remote : "", r->remote ? " said: " : "",
+             r->text ? r->text : "there was none");
     q->expired++;
     rcpt_fail(q, m, r, text, expired);
 }

@@ -106,7 +106,9 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
         if (r->state != RCPT_FAILED)
             continue;
         out[n] = (struct dsn_rcpt){.rcpt = rcpt, .action = "failed", .diagnostic = r->text,
-                                   .diagnostic_type = r->smtp ? "smtp" : NULL};
+                                   .diagnostic_type = r->smtp ? "smtp" : NULL,
+                                   .remote = r->remote,
+                                   .last_attempt_usec = (int64_t)r->tried * 1000000};
         memcpy(out[n].status, r->status, sizeof r->status);
         /* A temporary status that lasted too long is final now; RFC 3463 keeps its 4. */
         n++;
@@ -206,9 +208,10 @@ static void hold_notice(struct queue *q, struct qmsg *m)
         if (r->state != RCPT_FAILED)
             continue;
         memcpy(status, r->status, sizeof status);
-        snprintf(text, sizeof text, "a notice to the postmaster that can't be delivered: %s",
+        snprintf(text, sizeof text, "a notice to the postmaster that can't be delivered: %s%s%s",
+                 r->remote ? r->remote : "", r->remote ? " said: " : "",
                  r->text ? r->text : "no reason given");
-        rcpt_text(q, r, text, status, 0);
+        rcpt_text(q, r, text, status);
         rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
         log_event(POSTERN_LOG_ERROR, "queue", "bounce.held", "id=%s why=%s",
                   text_id(m->id, id, sizeof id), log_q(text));

@@ -30,14 +30,12 @@ static void log_fate(const postern_job *j, const struct job_rcpt *r, const char 
               log_q(r->diagnostic));
 }
 
-/* "host [ip]:25 said: 550 5.1.1 no such user": who and what, for list, log and DSN. */
+/* Who said what, for list and DSN. */
 static void keep_text(struct queue *q, struct qrcpt *to, const struct job_rcpt *r)
 {
-    char text[QUEUE_TEXT_MAX];
-
-    snprintf(text, sizeof text, "%s%s%s", r->remote ? r->remote : "", r->remote ? " said: " : "",
-             r->diagnostic ? r->diagnostic : "no reason given");
-    rcpt_text(q, to, text, r->status, r->smtp);
+    rcpt_text(q, to, r->diagnostic ? r->diagnostic : "no reason given", r->status);
+    rcpt_said(q, to, r->remote, r->smtp);
+    to->tried = (uint32_t)(clock_wall() / 1000000);
 }
 
 void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
@@ -46,7 +44,7 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
     char        id[16];
     const char *rcpt = envelope_rcpt(m->env, (size_t)(r - m->rcpts));
 
-    rcpt_text(q, r, text, status, 0);
+    rcpt_text(q, r, text, status);
     rcpt_set(q, r, RCPT_FAILED, WAIT_BACKOFF);
     r->next_try = 0;
     q->failed++;
@@ -56,17 +54,11 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
 
 static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
 {
-    int64_t now = loop_now(q->loop);
-
     log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
     keep_text(q, r, from);
-    rcpt_set(q, r, RCPT_WAITING, from->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
-                                 : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
-                                                                       : WAIT_BACKOFF);
-    if (r->tries < UINT16_MAX)
-        r->tries++;
-    r->next_try = now + retry_delay(q, r->tries);
-    q->deferred++;
+    rcpt_defer(q, r, from->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
+                     : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                                           : WAIT_BACKOFF);
     spool_uncache(q->spool, j->msg->entry);
 }
 

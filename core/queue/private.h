@@ -18,6 +18,7 @@
 struct qrcpt {
     int64_t     next_try; /* monotonic usec */
     const char *text;     /* interned: the last diagnostic, or why it is held; NULL: none */
+    const char *remote;   /* interned: who said it; NULL: we did */
     const char *decision; /* interned: rule, transport and next hops of the last attempt; NULL: none */
     uint16_t    status[3];
     uint16_t    tries;
@@ -25,6 +26,7 @@ struct qrcpt {
     uint8_t     reason; /* enum wait_reason */
     uint8_t     routed; /* 1: in a job, waiting or in flight */
     uint8_t     smtp;   /* 1: text is an SMTP reply */
+    uint32_t    tried;  /* when last, wall clock in seconds; 0: never */
 };
 
 struct qmsg {
@@ -114,7 +116,10 @@ struct queue {
 void queue_kick(struct queue *q); /* there is something to do at the end of this turn */
 void msg_settled(struct queue *q, struct qmsg *m, int changed); /* after recipients changed */
 void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason);
-void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3], int smtp);
+/* What was last said of it: our own words, or a peer's (remote, smtp). */
+void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3]);
+void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp);
+void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason);
 struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env);
 
 /* attempt.c: routing what is due */

@@ -66,6 +66,7 @@ static void msg_free(struct queue *q, struct qmsg *m)
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         rcpt_set(q, &m->rcpts[i], RCPT_DONE, WAIT_NEW);
         intern_unref(q->texts, &m->rcpts[i].text);
+        intern_unref(q->texts, &m->rcpts[i].remote);
         intern_unref(q->texts, &m->rcpts[i].decision);
     }
     heap_remove(&q->due, &m->due);
@@ -119,7 +120,7 @@ void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wai
     q->waiting_by[r->reason] += (uint64_t)waits;
 }
 
-void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3], int smtp)
+void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3])
 {
     const char *fresh;
     char        cut[QUEUE_TEXT_MAX];
@@ -129,7 +130,27 @@ void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_
     intern_unref(q->texts, &r->text);
     r->text = fresh;
     memcpy(r->status, status, sizeof r->status);
+    rcpt_said(q, r, NULL, 0);
+}
+
+void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp)
+{
+    const char *fresh = intern_ref(q->texts, remote);
+
+    intern_unref(q->texts, &r->remote);
+    r->remote = fresh;
     r->smtp = (uint8_t)smtp;
+}
+
+/* One try more has failed: when is the next? */
+void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason)
+{
+    rcpt_set(q, r, RCPT_WAITING, reason);
+    if (r->tries < UINT16_MAX)
+        r->tries++;
+    r->tried = (uint32_t)(clock_wall() / 1000000);
+    r->next_try = loop_now(q->loop) + retry_delay(q, r->tries);
+    q->deferred++;
 }
 
 static int64_t lifetime_of(const struct queue *q, const struct envelope *env)

@@ -29,7 +29,9 @@ void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
         for (int k = 0; k < 3; k++)
             buf_put_u16(out, r->status[k]);
         buf_put_u64(out, (uint64_t)(r->next_try ? r->next_try + to_wall : 0));
+        buf_put_u32(out, r->tried);
         buf_put_str(out, r->text);
+        buf_put_str(out, r->remote);
         buf_put_str(out, r->decision);
     }
 }
@@ -58,9 +60,12 @@ static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t
     if (next)
         next += to_mono;
     r->next_try = next > now + NEXT_TRY_MAX ? now : next;
+    r->tried = rd_u32(in);
     intern_unref(q->texts, &r->text);
+    intern_unref(q->texts, &r->remote);
     intern_unref(q->texts, &r->decision);
     r->text = read_text(in, q->texts);
+    r->remote = read_text(in, q->texts);
     r->decision = read_text(in, q->texts);
     if (in->bad || state > RCPT_HELD || reason >= WAIT_REASONS) {
         in->bad = 1;

@@ -78,8 +78,7 @@ static void add_waiter(struct request *r, postern_done *done, void *ctx)
     r->u.state.waiters = w;
 }
 
-/* `old` will not be written: who waits for it waits for `by`, which may be with the disk thread by
- * now (that does not look at waiters). */
+/* `old` will not be written: who waits for it waits for `by`. */
 static void supersede(struct request *old, struct request *by)
 {
     struct waiter **end = &by->u.state.waiters;
@@ -136,27 +135,34 @@ void journal_state(struct spool *s, struct spool_entry *base, const void *state,
     hand_state(j, e, r);
 }
 
+static void state_end(struct journal *j, struct request *r, int result)
+{
+    struct waiter *w, *next;
+
+    for (w = r->u.state.waiters; w; w = next) {
+        next = w->next;
+        if (!j->closing)
+            w->done(w->ctx, result);
+        free(w);
+    }
+    request_free(r);
+}
+
 void journal_state_completed(struct journal *j, struct request *r)
 {
     struct journal_entry *e = r->entry;
-    struct waiter *w, *next;
 
     if (!r->result)
         entry_place_state(e, r->segment, r->at, r->len - FORMAT_HEADER);
     if (r->u.state.after) {
         idmap_set(j->states, r->id, r->u.state.after);
-        journal_hand(j, r->u.state.after);
+        if (!e->done) /* else DONE is what is written next, and who waits waits for that */
+            journal_hand(j, r->u.state.after);
     } else {
         idmap_del(j->states, r->id);
         e->busy = 0;
     }
-    for (w = r->u.state.waiters; w; w = next) {
-        next = w->next;
-        if (!j->closing)
-            w->done(w->ctx, r->result);
-        free(w);
-    }
-    request_free(r);
+    state_end(j, r, r->result);
 }
 
 /* --- done --- */
@@ -174,16 +180,11 @@ void journal_done(struct spool *s, struct spool_entry *base)
 {
     struct journal *j = CONTAINER(s, struct journal, spool);
     struct journal_entry *e = CONTAINER(base, struct journal_entry, base);
-    struct request *state = e->busy ? idmap_get(j->states, e->base.id) : NULL;
 
     if (!j->loop || e->done)
         return;
     e->done = 1;
     cache_drop(j, e);
-    if (state && state->u.state.after) {
-        supersede(state->u.state.after, state);
-        state->u.state.after = NULL;
-    }
     /* The DONE record names the segment that has the message; wait while that is about to change. */
     if (!e->copying)
         journal_hand_done(j, e);
@@ -205,6 +206,7 @@ void journal_done_completed(struct journal *j, struct request *r)
 {
     struct journal_entry *e = r->entry;
     struct segment *of = e->segment, *state = e->state_segment;
+    struct request *waiting = e->busy ? idmap_del(j->states, e->base.id) : NULL;
 
     if (!r->result) {
         segment_tomb_add(r->segment, of, e->base.id);
@@ -215,8 +217,10 @@ void journal_done_completed(struct journal *j, struct request *r)
             journal_hand(j, request_new(REQ_REMOVE, e->base.id, 0));
     }
     entry_free(j, e);
-    request_free(r);
     segment_check(j, of);
     if (state && state != of)
         segment_check(j, state);
+    if (waiting)
+        state_end(j, waiting, r->result);
+    request_free(r);
 }

@@ -240,7 +240,8 @@ static int settle_newest(struct reading *rd, const char *name)
     }
     if (cut)
         rd->s->size = rd->good_end;
-    if (cut || !rd->gaps_n)
+    /* Not so when there is a hole before the end: it was torn, and may not be called damage later. */
+    if (!rd->gaps_n || (cut && rd->gaps[0].at >= rd->good_end))
         rd->durable = rd->good_end;
     return 0;
 }

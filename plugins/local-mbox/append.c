@@ -1,9 +1,9 @@
 /* append.c: see append.h.
  *
  * A job can be cancelled while the thread is at work. The mutex makes that clean: content is read
- * under it, so nobody reads content whose job is gone; and the decision that the batch is durable is
- * taken under it, so a recipient that was reported as deferred is not in the file, and what is in the
- * file is reported as delivered. */
+ * under it, so nobody reads content whose job is gone; and the decision that the batch is durable
+ * is taken under it, so a recipient that was reported as deferred is not in the file, and what is
+ * in the file is reported as delivered. */
 #include "append.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ static int64_t read_guarded(struct work *w, struct entry *e, uint64_t at)
     return n;
 }
 
-/* The separator, and what final delivery adds (RFC 5321 4.4). A blank in the sender would end it. */
+/* The separator, and what final delivery adds (RFC 5321 4.4). A blank in the sender would end
+ * it. */
 static int write_head(struct work *w, const struct entry *e)
 {
     char line[SEPARATOR_MAX], date[40], sender[POSTERN_ADDRESS_MAX + 1];
@@ -137,7 +138,7 @@ static void log_undo(struct work *w, const struct entry *e, int r)
 {
     if (r < 0)
         w->box->a.svc->log(
-            w->box->a.host, POSTERN_LOG_ERROR, "local-mbox.damaged",
+            w->box->a.host, POSTERN_LOG_ERROR, "mbox.damaged",
             "path=\"%s\" why=\"an unfinished message could not be removed: %s\" at=%llu",
             w->mbox.path, strerror(-r), (unsigned long long)e->start);
 }

@@ -50,13 +50,13 @@ struct mailbox { /* exists while something is to be done for it */
     uint64_t        timer;        /* until the next try to lock it; 0: none            */
     uint64_t        locked_since; /* when the batch first found it locked; 0: not yet  */
     uint64_t        pause;        /* between the tries, microseconds                   */
-    pthread_mutex_t lock;         /* guards `cancelled` and `committed`, and every read of content */
+    pthread_mutex_t lock;         /* guards `cancelled`, `committed`, and each read of content */
     int             committed;    /* the batch's entries are durable or given up       */
     char            key[USER_MAX];
 };
 
-/* Delivers box->batch. 0: each entry is ENTRY_DONE or ENTRY_AGAIN; -EWOULDBLOCK: nothing was done, the
- * mailbox is locked by somebody else. */
+/* Delivers box->batch. 0: each entry is ENTRY_DONE or ENTRY_AGAIN; -EWOULDBLOCK: nothing was done,
+ * the mailbox is locked by somebody else. */
 int append_batch(void *box);
 
 #endif

@@ -1,15 +1,15 @@
 /* plugins/local-mbox: delivers into mailbox files, one a user (mbox, "mboxrd" quoting).
  *
- * One idea: a mailbox is worked at by one thread at a time, and whatever waits for it when that thread
- * begins shares one lock and one sync. Known gaps: no privileges are dropped to the user's, so the
- * folder must be one that users cannot rename things in; Return-Path fields that came with the
- * message stay; "+folder" is ignored. */
+ * One idea: a mailbox is worked at by one thread at a time, and whatever waits for it when that
+ * thread begins shares one lock and one sync. Known gaps: no privileges are dropped to the user's,
+ * so the folder must be one that users cannot rename things in; Return-Path fields that came with
+ * the message stay; "+folder" is ignored. */
 #include "local-mbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "queue.h"
 #include "users.h"
@@ -21,11 +21,11 @@ static const struct postern_option options[] = {
     OPT(path, PATH, .dflt = "/var/mail",
         .doc = "The folder of the mailboxes, one file a user."),
     OPT(users, CHOICE, .choices = "passwd|any|existing", .dflt = "passwd",
-        .doc = "Who has a mailbox: users of the system; any name; or who has a mailbox file already. "
-               "A name that is not found as it is written is tried in lower case."),
+        .doc = "Who has a mailbox: users of the system; any name; or who has a mailbox file "
+               "already. A name that is not found as it is written is tried in lower case."),
     OPT(dot_lock, CHOICE, .choices = "yes|try|no", .dflt = "yes",
-        .doc = "Whether to make NAME.lock beside the fcntl lock. \"try\": do without where the folder "
-               "is not writable."),
+        .doc = "Whether to make NAME.lock beside the fcntl lock. \"try\": do without where the "
+               "folder is not writable."),
     OPT(lock_timeout, DURATION, .dflt = "30s", .min = 0, .max = POSTERN_HOURS(1),
         .doc = "How long another program's lock is waited for before the message is deferred."),
     OPT(lock_stale, DURATION, .dflt = "5m", .min = POSTERN_SECONDS(1), .max = POSTERN_DAYS(1),

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An open file description lock: it collides with the fcntl locks of other programs like any, but is not
- * lost when another thread of ours closes the same file. */
+/* An open file description lock: it collides with the fcntl locks of other programs like any, but
+ * is not lost when another thread of ours closes the same file. */
 int lock_file(int fd)
 {
     struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

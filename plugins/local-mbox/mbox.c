@@ -1,8 +1,8 @@
 /* mbox.c: see mbox.h.
  *
  * Mailboxes often stand in a folder that others may write to, and we may be root. So what is at the
- * path is not trusted: no symbolic link, no second hard link, a regular file, the right owner; and it
- * is looked at through the descriptor, not by its name. */
+ * path is not trusted: no symbolic link, no second hard link, a regular file, the right owner; and
+ * it is looked at through the descriptor, not by its name. */
 #include "mbox.h"
 
 #include <errno.h>
@@ -81,7 +81,8 @@ static int open_file(struct mbox *m, const struct settings *set, const struct us
     return r;
 }
 
-/* A program that rewrites a mailbox renames another file over it: a lock on the old one is worthless. */
+/* A program that rewrites a mailbox renames another file over it: a lock on the old one is
+ * worthless. */
 static int still_there(const struct mbox *m)
 {
     struct stat by_name, by_fd;

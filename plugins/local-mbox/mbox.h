@@ -20,8 +20,8 @@ struct mbox {
     char     buf[MBOX_BUF];
 };
 
-/* Opens and locks the user's mailbox, makes it if need be. 0; -EWOULDBLOCK: somebody else has it locked
- * now; other -errno: *reterr says why in words. */
+/* Opens and locks the user's mailbox, makes it if need be. 0; -EWOULDBLOCK: somebody else has it
+ * locked now; other -errno: *reterr says why in words. */
 int mbox_open(struct mbox *m, const struct settings *set, const struct user *user,
               struct problem *reterr);
 int mbox_write(struct mbox *m, const void *data, size_t len); /* 0 or -errno */

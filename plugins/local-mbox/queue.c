@@ -299,8 +299,9 @@ void queue_cancel(struct queue *q, postern_job *job)
     }
 }
 
-/* All jobs are settled: what is left are cancelled entries, whose batch waits for a lock. A batch that
- * a thread is still at (the host lets threads end first, so this should not be) is left to it. */
+/* All jobs are settled: what is left are cancelled entries, whose batch waits for a lock. A batch
+ * that a thread is still at (the host lets threads end first, so this should not be) is left to
+ * it. */
 void queue_done(struct queue *q)
 {
     for (size_t i = 0; i < QUEUE_BUCKETS; i++) {

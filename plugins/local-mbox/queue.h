@@ -1,5 +1,5 @@
-/* queue.h: recipients that wait for their mailbox. One batch at a time is under way for a mailbox; what
- * comes meanwhile forms the next batch, so a busy mailbox pays for few locks and syncs. */
+/* queue.h: recipients that wait for their mailbox. One batch at a time is under way for a mailbox;
+ * what comes meanwhile forms the next batch, so a busy mailbox pays for few locks and syncs. */
 #ifndef LOCAL_MBOX_QUEUE_H
 #define LOCAL_MBOX_QUEUE_H
 
@@ -8,10 +8,13 @@
 #define QUEUE_BUCKETS   256u
 #define QUEUE_BATCH_MAX 64u /* entries; what is written is lost together if the sync fails */
 
+LIST_HEAD(mailbox_list, mailbox);
+LIST_HEAD(entry_list, entry);
+
 struct queue { /* one instance's */
-    struct append a;
-    LIST_HEAD(, mailbox) buckets[QUEUE_BUCKETS];
-    LIST_HEAD(, entry) entries;
+    struct append       a;
+    struct mailbox_list buckets[QUEUE_BUCKETS];
+    struct entry_list   entries;
 };
 
 void queue_init(struct queue *q, const struct append *a);

@@ -1,4 +1,5 @@
-/* quote.c: see quote.h. The input comes in pieces, cut anywhere; what can't be judged yet is held back.
+/* quote.c: see quote.h. The input comes in pieces, cut anywhere; what can't be judged yet is held
+ * back.
  *
  * One ">" more before ">>From " is the same as one more behind the first two, so that only "From "
  * itself has to be held back. */

@@ -1,5 +1,6 @@
 /* quote.h: what changes in a message that becomes part of an mbox: CRLF becomes LF, and lines that
- * look like a separator (">*From ") get one ">" more ("mboxrd", which can be undone exactly). Pure. */
+ * look like a separator (">*From ") get one ">" more ("mboxrd", which can be undone exactly).
+ * Pure. */
 #ifndef LOCAL_MBOX_QUOTE_H
 #define LOCAL_MBOX_QUOTE_H
 

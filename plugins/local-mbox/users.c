@@ -1,7 +1,7 @@
 /* users.c: see users.h.
  *
- * A name becomes a file name, so it is a wall: no separator, nothing hidden, no control character, and
- * not the name of another mailbox's lock. */
+ * A name becomes a file name, so it is a wall: no separator, nothing hidden, no control character,
+ * and not the name of another mailbox's lock. */
 #include "users.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ void user_fold(const char *name, char ret_key[USER_MAX])
 {
     size_t i;
 
-    for (i = 0; name[i] && i < USER_MAX - 1; i++)
+    for (i = 0; i < USER_MAX - 1 && name[i]; i++)
         ret_key[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i]);
     ret_key[i] = '\0';
 }

@@ -241,6 +241,7 @@ static void finish(struct smtpin_session *s)
     smtpin_session_reset(s);
 }
 
+/* The deadline says so, too; but a peer that never stops sending could keep it from firing. */
 static int out_of_time(struct smtpin_session *s)
 {
     uint64_t spent = s->in->v->now(s->in->host) - s->data_start;

@@ -282,7 +282,6 @@ static void on_secure(struct smtpin_session *s)
 {
     smtpin_session_reset(s);
     s->helo[0] = 0;
-    s->esmtp = 0;
     s->secure = 1;
     s->state = SMTPIN_COMMAND;
     s->rearm = 1;

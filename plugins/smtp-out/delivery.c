@@ -246,8 +246,8 @@ static struct delivery *take_spare(struct smtp_out *o)
     return d;
 }
 
-/* A control character in an address would end the command it stands in. The host lets none pass; that
- * a peer's next command could be ours is reason enough to look again. */
+/* A control character in an address would end the command it stands in. The host lets none pass;
+ * that a peer's next command could be ours is reason enough to look again. */
 static int is_sendable(const char *address)
 {
     const unsigned char *p = (const unsigned char *)address;

@@ -36,8 +36,8 @@ int delivery_new(struct smtp_out *o, postern_job *job);
 void delivery_cancel(struct delivery *d);
 void delivery_free_spare(struct smtp_out *o);
 
-/* --- what a session tells. After each but delivery_accept, d may be gone: then it has let go of its
- * session (s->d is NULL), which goes on without it. --- */
+/* --- what a session tells. After each but delivery_accept, d may be gone: then it has let go of
+ * its session (s->d is NULL), which goes on without it. --- */
 
 /* The session s is ready for a message. */
 void delivery_ready(struct delivery *d, struct session *s);
@@ -48,8 +48,8 @@ void delivery_without_tls(struct delivery *d, const char *why);
 /* The session needs to know whether the header is 8-bit; transaction_begin is called again then. */
 void delivery_scan(struct delivery *d);
 void delivery_accept(struct delivery *d, size_t i);
-/* Settle one recipient, or all that are left. 1 when that was the end of d. Where the outcome has no
- * remote it is the session's. */
+/* Settle one recipient, or all that are left. 1 when that was the end of d. Where the outcome has
+ * no remote it is the session's. */
 int delivery_settle(struct delivery *d, size_t i, const struct postern_outcome *outcome);
 int delivery_settle_rest(struct delivery *d, const struct postern_outcome *outcome);
 

@@ -1,8 +1,8 @@
 /* fate.c: see fate.h.
  *
- * The first digit of the code decides, nothing else (RFC 5321 4.2.1): 4 retry, 5 fail. One exception
- * has the RFC's blessing: 552 to RCPT means "too many recipients" and is to be taken as 452
- * (4.5.3.1.10). The status is the server's own where it agrees with the digit, else it follows
+ * The first digit of the code decides, nothing else (RFC 5321 4.2.1): 4 retry, 5 fail. One
+ * exception has the RFC's blessing: 552 to RCPT means "too many recipients" and is to be taken as
+ * 452 (4.5.3.1.10). The status is the server's own where it agrees with the digit, else it follows
  * from the basic code by the table below (RFC 3463 and the RFC 5321 texts side by side). */
 #include "fate.h"
 

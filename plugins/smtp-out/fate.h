@@ -24,7 +24,8 @@ enum step {
     STEP_IDLE
 };
 
-/* What we do then, to go before the name of the other side: "waiting for the reply to RCPT from". */
+/* What we do then, to go before the name of the other side: "waiting for the reply to RCPT
+ * from". */
 const char *step_words(enum step step);
 
 /* The outcome that a negative (or at STEP_FINAL a positive) reply stands for. Diagnostic and status

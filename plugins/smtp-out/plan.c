@@ -85,8 +85,8 @@ static int is_self(const struct plan *p, const struct postern_mx *mx)
     return same_host(mx->name, p->o->svc->hostname(p->o->host)) || same_host(mx->name, p->o->helo);
 }
 
-/* How many exchangers come before us (RFC 5321 5.1): those of our own preference and worse ones would
- * only send the mail back. */
+/* How many exchangers come before us (RFC 5321 5.1): those of our own preference and worse ones
+ * would only send the mail back. */
 static size_t before_self(const struct plan *p, const struct postern_mx *mx, size_t n)
 {
     uint32_t own = 0;

@@ -30,7 +30,8 @@ struct pool_link { /* a session's place in the pool */
 };
 
 void pool_init(struct pool *p, size_t max);
-/* Takes out the session that has waited shortest: its peer is the least likely to have lost patience. */
+/* Takes out the session that has waited shortest: its peer is the least likely to have lost
+ * patience. */
 struct session *pool_take(struct pool *p, const char *key);
 /* Puts s in. Returns a session that had to leave to make room, perhaps s itself, or NULL. */
 struct session *pool_put(struct pool *p, struct session *s);

@@ -8,12 +8,13 @@
 
 struct scan;
 
-/* Starts. done(ctx, 1: yes, 0: no, -errno) comes later from the loop, unless scan_abandon was called.
- * The content must stay until then. */
+/* Starts. done(ctx, 1: yes, 0: no, -errno) comes later from the loop, unless scan_abandon was
+ * called. The content must stay until then. */
 int scan_start(postern_host *host, const struct postern_services *svc, postern_content *content,
                postern_done *done, void *ctx, struct scan **ret);
 
-/* The content is not touched any more when this returns (it may wait for one read); clears *scan. */
+/* The content is not touched any more when this returns (it may wait for one read); clears
+ * *scan. */
 void scan_abandon(struct scan **scan);
 
 #endif

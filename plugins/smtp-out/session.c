@@ -1,5 +1,5 @@
-/* session.c: see session.h. From the connection to the end of EHLO (RFC 5321 3.1, 3.2, RFC 3207), and
- * how a session ends. */
+/* session.c: see session.h. From the connection to the end of EHLO (RFC 5321 3.1, 3.2, RFC 3207),
+ * and how a session ends. */
 #include "session.h"
 
 #include <errno.h>
@@ -105,14 +105,13 @@ static void log_unusable(const struct session *s, const char *why)
 {
     char text[400];
 
-    s->o->svc->log(s->o->host, POSTERN_LOG_INFO, "smtp-out.unusable",
-                   "id=%s remote=\"%s\" why=\"%s\"", s->o->svc->job_id(s->d->job), s->remote,
-                   trouble_quote(why, text, sizeof text));
+    s->o->svc->log(s->o->host, POSTERN_LOG_INFO, "smtp.unusable", "id=%s remote=\"%s\" why=\"%s\"",
+                   s->o->svc->job_id(s->d->job), s->remote, trouble_quote(why, text, sizeof text));
 }
 
-/* What is left is settled if the server has answered MAIL: it knows the message, and the failure may
- * be the message's. Before that nothing has happened. On a session from the pool it is not even worth
- * a word: the server had lost patience, and that was only seen now. */
+/* What is left is settled if the server has answered MAIL: it knows the message, and the failure
+ * may be the message's. Before that nothing has happened. On a session from the pool it is not even
+ * worth a word: the server had lost patience, and that was only seen now. */
 static void end_early(struct session *s, const struct trouble *t)
 {
     struct postern_outcome outcome;
@@ -282,7 +281,7 @@ static void tls_failed(struct session *s, const char *why)
         return;
     }
     snprintf(text, sizeof text, "%s", why);
-    o->svc->log(o->host, POSTERN_LOG_NOTICE, "smtp-out.tls-failed",
+    o->svc->log(o->host, POSTERN_LOG_NOTICE, "smtp.tls_failed",
                 "id=%s remote=\"%s\" why=\"%s\" then=clear", o->svc->job_id(d->job), s->remote,
                 trouble_quote(text, quoted, sizeof quoted));
     tlsmem_add(&o->tlsmem, s->target.address, s->target.port, o->svc->now(o->host));

@@ -1,8 +1,8 @@
 /* session.h: one connection to a server, over many messages.
  *
- * A session works for one delivery or for none: then it is in the pool, or it reads the replies that
- * are still due after the delivery's last recipient was settled. It tells its delivery what comes
- * of it through delivery_*; after such a call the delivery may be gone (s->d is NULL then). */
+ * A session works for one delivery or for none: then it is in the pool, or it reads the replies
+ * that are still due after the delivery's last recipient was settled. It tells its delivery what
+ * comes of it through delivery_*; after such a call the delivery may be gone, and s->d NULL. */
 #ifndef SMTP_OUT_SESSION_H
 #define SMTP_OUT_SESSION_H
 

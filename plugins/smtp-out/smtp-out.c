@@ -1,7 +1,7 @@
 /* plugins/smtp-out: delivers to the next hop by SMTP (RFC 5321).
  *
- * One idea: a connection is a thing that outlives a message. A job takes one that stands from the pool,
- * or plans its way to a new one; the connection goes back when the message is through.
+ * One idea: a connection is a thing that outlives a message. A job takes one that stands from the
+ * pool, or plans its way to a new one; the connection goes back when the message is through.
  *
  * With 8BITMIME, PIPELINING, SIZE, SMTPUTF8, STARTTLS, ENHANCEDSTATUSCODES. Known gaps: no AUTH, no
  * DSN extension (RFC 3461), no DANE or MTA-STS, no choice of the source address. */

@@ -47,6 +47,9 @@ struct settings {
 struct session;
 struct delivery;
 
+LIST_HEAD(session_list, session);
+LIST_HEAD(delivery_list, delivery);
+
 struct smtp_out { /* one instance */
     postern_host                 *host;
     const struct postern_services *svc;
@@ -55,11 +58,11 @@ struct smtp_out { /* one instance */
     postern_tls                  *tls; /* NULL: never */
     struct pool                   pool;
     struct tlsmem                 tlsmem;
-    LIST_HEAD(, session) sessions;
-    LIST_HEAD(, delivery) deliveries;
-    LIST_HEAD(, delivery) spare; /* done, kept for their memory */
-    size_t spare_n;
-    int    draining;
+    struct session_list           sessions;
+    struct delivery_list          deliveries;
+    struct delivery_list          spare; /* done, kept for their memory */
+    size_t                        spare_n;
+    int                           draining;
 };
 
 struct target { /* where to connect to */

@@ -1,12 +1,12 @@
 /* transaction.c: one message over a session: MAIL, RCPT, DATA, content (RFC 5321 3.3, RFC 2920).
  *
- * Commands go out in batches. With PIPELINING a batch is all of RSET, MAIL, every RCPT and DATA, up to
- * BATCH_MAX bytes; without, it is one command. The next batch is sent when every reply to the last one
- * is here. Nothing of the content is sent before the 354, so whoever said no to all recipients and
- * still says 354 gets a lone dot.
+ * Commands go out in batches. With PIPELINING a batch is all of RSET, MAIL, every RCPT and DATA, up
+ * to BATCH_MAX bytes; without, it is one command. The next batch is sent when every reply to the
+ * last one is here. Nothing of the content is sent before the 354, so whoever said no to all
+ * recipients and still says 354 gets a lone dot.
  *
- * 8-bit content goes out as it is to a server without 8BITMIME ("just send 8"): such servers take it
- * in practice, and converting would break signatures. */
+ * 8-bit content goes out as it is to a server without 8BITMIME ("just send 8"): such servers take
+ * it in practice, and converting would break signatures. */
 #include "session.h"
 
 #include <stdio.h>
@@ -56,8 +56,9 @@ static int fits(struct session *s)
     return 0;
 }
 
-/* Recipients that cannot be written without SMTPUTF8 fail; the others may still go. */
-static void fail_utf8_recipients(struct delivery *d)
+/* Recipients that cannot be written without SMTPUTF8 fail; the others may still go. 1 when there
+ * are no others. */
+static int fail_utf8_recipients(struct delivery *d)
 {
     struct postern_outcome outcome = {
         .size = sizeof outcome,
@@ -69,8 +70,9 @@ static void fail_utf8_recipients(struct delivery *d)
 
     for (size_t i = delivery_next(d, 0); i < d->n; i = delivery_next(d, i + 1)) {
         if (is_8bit(d->o->svc->job_rcpt(d->job, i)) && delivery_settle(d, i, &outcome))
-            return;
+            return 1;
     }
+    return 0;
 }
 
 static int any_utf8_recipient(const struct delivery *d)
@@ -95,8 +97,7 @@ static int utf8_allowed(struct session *s)
         return 1;
     }
     if (!sender) {
-        fail_utf8_recipients(d);
-        if (!s->d)
+        if (fail_utf8_recipients(d))
             return 0;
         if (!asked)
             return 1;

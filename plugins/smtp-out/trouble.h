@@ -24,13 +24,14 @@ struct trouble {
 void trouble_note(struct trouble *t, uint32_t fate, uint32_t cause, const uint16_t status[3],
                   const char *remote, const char *fmt, ...) POSTERN_PRINTF(6, 7);
 
-/* The same, from a server that would not talk to us. Always temporary: it has not seen the message. */
-void trouble_note_refusal(struct trouble *t, const struct postern_outcome *reply, const char *remote);
+/* The same, from a server that would not talk to us. Always temporary: it knows no message yet. */
+void trouble_note_refusal(struct trouble *t, const struct postern_outcome *reply,
+                          const char *remote);
 
 /* As an outcome; borrows from t, which must hold something. */
 void trouble_outcome(const struct trouble *t, struct postern_outcome *ret);
 
-/* Text for use within quotes in a log line: quotes and controls replaced, cut to size. Returns buf. */
+/* Text to stand in quotes in a log line: quotes and controls replaced, cut to size. Returns buf. */
 const char *trouble_quote(const char *text, char *buf, size_t size);
 
 #endif

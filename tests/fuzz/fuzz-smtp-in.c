@@ -1,8 +1,9 @@
 /* A whole SMTP session, from the bytes of a peer: smtp-in on the fake host.
  *
- * The first two bytes choose settings and portions, the rest is what the peer sends. It is sent twice,
- * in one piece and in portions; that must make no difference. And whatever was said: replies are well
- * formed, as many messages were accepted as were acknowledged, and none has a bare CR or LF. */
+ * The first two bytes choose settings and portions, the rest is what the peer sends. It is sent
+ * twice, in one piece and in portions; that must make no difference. And whatever was said: replies
+ * are well formed, as many messages were accepted as were acknowledged, and none has a bare CR or
+ * LF. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static struct fakehost *open_host(unsigned flags)
     return h;
 }
 
-/* Portions of varying length, from a little generator, so that an input means one thing for ever. */
+/* Portions of varying length, from a little generator: an input means one thing for ever. */
 static size_t portion(unsigned *seed, size_t left)
 {
     size_t n;

@@ -1,8 +1,9 @@
-/* What a hostile server may say to smtp-out: two jobs, and every byte the servers send is the input's.
+/* What a hostile server may say to smtp-out: two jobs, and every byte the servers send is the
+ * input's.
  *
  * The first two bytes choose the settings and the size of the jobs. After them a NUL means: let the
- * client act on what it has. When a connection ends the rest of the input goes to the next one. However
- * it goes, each recipient must be settled once; the fake host aborts on anything else. */
+ * client act on what it has. When a connection ends the rest of the input goes to the next one.
+ * However it goes, each recipient must be settled once; the fake host aborts on anything else. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

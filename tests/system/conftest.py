@@ -34,7 +34,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for gateway in getattr(item, "gateways", ()):
             report.sections.append((f"log of the gateway in {gateway.folder}",
-                                    gateway.log()[-20000:]))
+                                    gateway.log()[-6000:]))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_an_unknown_user_is_reported_to_the_sender(new_gateway):
     assert raw["Return-Path"] == "<>"
     report = Report(raw)
     assert report.message["From"].endswith("<MAILER-DAEMON@gw.test>")
-    assert report.message["To"] == "<ann@local.test>"
+    assert report.message["To"] == "ann@local.test"
     assert report.message["Date"] and report.message["Message-ID"]
     assert report.per_message["Reporting-MTA"] == "dns; gw.test"
     assert report.per_message["Arrival-Date"]

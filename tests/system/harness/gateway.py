@@ -30,11 +30,13 @@ class Gateway:
         self.spool = os.path.join(self.folder, "spool")
         self.mail = os.path.join(self.folder, "mail")
         self.log_file = os.path.join(self.folder, "log")
+        self.log_start = 0  # where the log of this life begins
         self.process = None
         self.expected_errors = set()
         self.env = dict(os.environ, POSTERN_PLUGIN_PATH=plugin_path())
         for name in ("POSTERN_CONFIG", "POSTERN_STATE"):
             self.env.pop(name, None)
+        self.log_level = "info"
         os.makedirs(self.mail)
         os.makedirs(self.confd)
         self.configure(*sections)
@@ -60,7 +62,10 @@ class Gateway:
         }
 
     def configure(self, *sections):
-        self.write_config("10-test.json", merged(self.base(), *sections))
+        settings = merged(self.base(), *sections)
+        log = settings.get("log", {})
+        self.log_level = log.get("level", "info") if log.get("format") != "json" else "json"
+        self.write_config("10-test.json", settings)
 
     def write_config(self, name, content):
         """An object is written as JSON, a text as it is."""
@@ -71,6 +76,7 @@ class Gateway:
 
     def start(self):
         assert not self.running()
+        self.log_start = len(self.log())
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen([POSTERN, "run", "--config", self.confd],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -179,8 +185,13 @@ class Gateway:
                 if r["state"] in ("waiting", "held", "failed")}
 
     def wait_empty(self, patience=PATIENCE):
+        """Everything has left the queue, and the log, which lags behind a little, says so."""
         wait_for(lambda: f"an empty queue: {self.cli('queue', 'list').stdout}\n{self.log()}",
                  lambda: self.json("status")["queue"]["messages"] == 0, patience)
+        if self.log_level == "info":
+            delivered = self.json("status")["queue"]["delivered"]
+            wait_for("the log to tell of every delivery", lambda: self.log().count(
+                " deliver.delivered ", self.log_start) >= delivered)
 
     # --- the client's side ---
 

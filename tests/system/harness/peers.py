@@ -269,7 +269,9 @@ class Dialogue:
             self.session.rcpts = []
 
     def on_rcpt(self, verb, line):
-        if self.ask(verb, line, "250 2.1.5 Ok"):
+        if self.session.sender is None:
+            self.say("503 5.5.1 Say MAIL first")
+        elif self.ask(verb, line, "250 2.1.5 Ok"):
             self.session.rcpts.append(path_of(line))
 
     def on_rset(self, verb, line):

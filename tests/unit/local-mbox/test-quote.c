@@ -1,8 +1,9 @@
 /* What changes in a message that becomes part of an mbox, however it is cut into pieces. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* From a recipient to the name of a mailbox: what may be one, and whose it is. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -30,7 +31,10 @@ static void names_are_taken_from_addresses(void **state)
         { "\"bob\"@example.com", "bob" },
         { "\"bob smith\"@example.com", "bob smith" },
         { "\"b\\ob\"@example.com", "bob" },
-        { "b\xc3\xb6" "b@example.com", "b\xc3\xb6" "b" },
+        { "b\xc3\xb6"
+          "b@example.com",
+          "b\xc3\xb6"
+          "b" },
         { "\"\"@example.com", NULL },
         { "\"../bob\"@example.com", NULL },
         { "a/b@example.com", NULL },

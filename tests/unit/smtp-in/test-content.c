@@ -113,6 +113,20 @@ static void a_smuggled_message_is_refused_with_the_one_around_it(void **state)
     }
 }
 
+/* The peer may go on for long; the spool need not hold what is refused. */
+static void a_refused_message_is_let_go_at_once(void **state)
+{
+    struct talk t = talk_start(NULL, NULL);
+
+    (void)state;
+    talk_say(&t, BEGIN "good\r\n");
+    assert_int_equal(fakehost_messages(t.h, FAKEHOST_OPEN), 1);
+    talk_say(&t, "bad\nand more\r\n");
+    assert_int_equal(fakehost_messages(t.h, FAKEHOST_ABANDONED), 1);
+    talk_expect(&t, BEGUN);
+    talk_end(&t);
+}
+
 static void bare_CR_is_refused_from_everyone(void **state)
 {
     struct talk t = talk_start("bare_lf_from=198.51.100.7", NULL);
@@ -272,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_Received_field_stands_first),
         cmocka_unit_test(the_date_in_Received_is_one),
         cmocka_unit_test(a_smuggled_message_is_refused_with_the_one_around_it),
+        cmocka_unit_test(a_refused_message_is_let_go_at_once),
         cmocka_unit_test(bare_CR_is_refused_from_everyone),
         cmocka_unit_test(bare_LF_is_normalised_where_it_is_allowed),
         cmocka_unit_test(a_normalised_message_has_only_CRLF),

@@ -39,7 +39,8 @@ static const struct dialogue dialogues[] = {
     { "a message", NULL, BEGIN "Subject: hi\r\n\r\nbody\r\n.\r\n" QUIT,
       BEGUN QUEUED("1") BYE },
     { "an empty message", NULL, BEGIN ".\r\n" QUIT, BEGUN QUEUED("1") BYE },
-    { "two messages in one packet", NULL, BEGIN "one\r\n.\r\n" MAIL RCPT "DATA\r\ntwo\r\n.\r\n" QUIT,
+    { "two messages in one packet", NULL,
+      BEGIN "one\r\n.\r\n" MAIL RCPT "DATA\r\ntwo\r\n.\r\n" QUIT,
       BEGUN QUEUED("1") OK_MAIL OK_RCPT GO_AHEAD QUEUED("2") BYE },
     { "the null sender", NULL, HELO "MAIL FROM:<>\r\n" RCPT QUIT, UP_TO_RCPT BYE },
     { "a blank before the path", NULL, HELO "MAIL FROM: <a@b.example>\r\nRCPT TO: <x@y.example>\r\n"
@@ -325,14 +326,16 @@ static void TLS_begins_everything_anew(void **state)
     struct talk t = talk_start("tls_certificate=c.pem", NULL);
 
     (void)state;
-    talk_say(&t, "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n");
+    talk_say(&t, "EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" RCPT);
     assert_non_null(strstr(fakehost_output(t.s, NULL), "250-STARTTLS\r\n"));
     fakehost_output_clear(t.s);
     talk_say(&t, "STARTTLS\r\n");
     talk_expect(&t, "220 2.0.0 Ready to start TLS\r\n");
     assert_true(fakehost_secure(t.s));
-    talk_say(&t, "MAIL FROM:<a@b.example>\r\nEHLO c.example\r\nSTARTTLS\r\n");
+    assert_int_equal(fakehost_message(t.h, 0)->fate, FAKEHOST_ABANDONED);
+    talk_say(&t, RCPT "DATA\r\nMAIL FROM:<a@b.example>\r\nEHLO c.example\r\nSTARTTLS\r\n");
     talk_expect(&t,
+                "503 5.5.1 Say MAIL first\r\n503 5.5.1 Say MAIL first\r\n"
                 "503 5.5.1 Say EHLO or HELO first\r\n" EHLO_REPLY
                 "503 5.5.1 TLS is active already\r\n");
     talk_say(&t, MAIL RCPT "DATA\r\n.\r\n");

@@ -1,4 +1,4 @@
-/* Limits: each is reached, and not a step before. Time is one of them; so is the end of the worker. */
+/* Limits: each is reached, and not a step before. Time is one of them, and the worker's end. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* server.h: the other side for tests of smtp-out: a scripted SMTP server behind each connection that
- * the plugin makes, and the jobs to give to the plugin. */
+/* server.h: the other side for tests of smtp-out: a scripted SMTP server behind each connection
+ * that the plugin makes, and the jobs to give to the plugin. */
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
 
@@ -53,8 +53,8 @@ postern_job *world_deliver(struct world *w, size_t n);
 postern_job *world_deliver_to(struct world *w, size_t n, const char *destination);
 postern_job *world_deliver_job(struct world *w, struct fakehost_job *job, size_t n);
 
-/* Checks the fate of recipient i: "delivered 2.0.0", "deferred 4.4.1", "failed 5.1.1". `text` (may be
- * NULL) must be in the diagnostic, `cause` is checked unless it is -1. */
+/* Checks the fate of recipient i: "delivered 2.0.0", "deferred 4.4.1", "failed 5.1.1". `text` (may
+ * be NULL) must be in the diagnostic, `cause` is checked unless it is -1. */
 void expect_fate(const postern_job *job, size_t i, const char *fate, int cause, const char *text);
 
 #endif

@@ -1,8 +1,10 @@
-/* One message over one connection: what is said, when, and what each reply does to each recipient. */
+/* One message over one connection: what is said, when, and what each reply does to each
+ * recipient. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -27,10 +29,11 @@ static void with_pipelining_a_transaction_is_one_write(void **state)
     fakehost_feeds(s, ehlo_full);
     fakehost_feeds(s, "\r\n");
     fakehost_run(w->h);
-    assert_string_equal(fakehost_output(s, NULL), "MAIL FROM:<from@gw.example> SIZE=26\r\n"
-                                                  "RCPT TO:<r0@dest.example>\r\n"
-                                                  "RCPT TO:<r1@dest.example>\r\n"
-                                                  "DATA\r\n");
+    assert_string_equal(fakehost_output(s, NULL),
+                        "MAIL FROM:<from@gw.example> SIZE=26\r\n"
+                        "RCPT TO:<r0@dest.example>\r\n"
+                        "RCPT TO:<r1@dest.example>\r\n"
+                        "DATA\r\n");
     fakehost_output_clear(s);
     fakehost_feeds(s, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
     fakehost_run(w->h);
@@ -129,7 +132,8 @@ static void set_step(struct script *c, const char *step, const char *reply)
         c->final = reply;
 }
 
-/* A message under each of the cases; then the connection, if it stands, must be good for another. */
+/* A message under each of the cases; then the connection, if it stands, must be good for
+ * another. */
 static void try_case(size_t i, const char *ehlo, size_t chunk)
 {
     struct world *w = world_new(NULL);
@@ -311,8 +315,8 @@ static void body_8bitmime_is_said_where_it_is_offered(void **state)
     handle = world_deliver_job(w, &job, 1);
     world_run(w);
     expect_fate(handle, 0, "delivered 2.0.0", -1, NULL);
-    assert_non_null(strstr(w->servers[0].said,
-                           "MAIL FROM:<from@gw.example> SIZE=26 BODY=8BITMIME\n"));
+    assert_non_null(
+        strstr(w->servers[0].said, "MAIL FROM:<from@gw.example> SIZE=26 BODY=8BITMIME\n"));
     world_free(&w);
 
     w = world_new(NULL);
@@ -354,8 +358,10 @@ static void smtputf8_is_asked_for_or_the_message_fails(void **state)
     struct fakehost_job rcpt = { .flags = POSTERN_MAIL_UTF8, .rcpts = wide };
     struct fakehost_job sender = { .flags = POSTERN_MAIL_UTF8, .sender = "fr\xc3\xbc@gw.example" };
     struct fakehost_job unflagged = { .sender = "fr\xc3\xbc@gw.example" };
-    struct fakehost_job header = { .flags = POSTERN_MAIL_UTF8, .content = "Subject: \xc3\xbc\xc3\xbc\r\n\r\nbody" };
-    struct fakehost_job body = { .flags = POSTERN_MAIL_UTF8, .content = "Subject: xx\r\n\r\nbod\xc3\xbc\r\n" };
+    struct fakehost_job header = { .flags = POSTERN_MAIL_UTF8,
+                                   .content = "Subject: \xc3\xbc\xc3\xbc\r\n\r\nbody" };
+    struct fakehost_job body = { .flags = POSTERN_MAIL_UTF8,
+                                 .content = "Subject: xx\r\n\r\nbod\xc3\xbc\r\n" };
     static const char asked[] = "MAIL FROM:<from@gw.example> SIZE=26 BODY=8BITMIME SMTPUTF8\n";
     static const char silent[] = "MAIL FROM:<from@gw.example>\n";
     (void)state;

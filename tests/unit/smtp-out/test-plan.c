@@ -1,8 +1,9 @@
 /* Where a job goes: next hops, exchangers, addresses, and what is said when none will do. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -22,7 +23,8 @@ static void expect_connection(struct world *w, size_t i, const char *address, un
     assert_int_equal(got_port, port);
 }
 
-/* What names alone can decide, for a recipient's own domain and for a next hop of the operator's. */
+/* What names alone can decide, for a recipient's own domain and for a next hop of the
+ * operator's. */
 static void names_that_lead_nowhere(void **state)
 {
     static const struct {
@@ -38,7 +40,8 @@ static void names_that_lead_nowhere(void **state)
         { 0, "10 gw.example", "failed 5.4.6", "mail for d.example loops back to myself",
           "deferred 4.3.5" },
         { 0, "10 GW.Example.", "failed 5.4.6", "loops back", "deferred 4.3.5" },
-        { 0, "5 gw.example, 5 mx.example, 10 mx.example", "failed 5.4.6", "loops", "deferred 4.3.5" },
+        { 0, "5 gw.example, 5 mx.example, 10 mx.example", "failed 5.4.6", "loops",
+          "deferred 4.3.5" },
         { 0, "10 nowhere.example", "failed 5.4.4", "host nowhere.example has no address",
           "deferred 4.3.5" },
         { 0, "10 nowhere.example, 20 slow.example", "deferred 4.4.3", "slow.example",
@@ -169,7 +172,7 @@ static void the_last_refusal_is_what_is_reported(void **state)
         world_run(w);
         expect_fate(job, 0, cases[i].fate, POSTERN_CAUSE_DESTINATION, cases[i].text);
         assert_string_equal(fakehost_outcome(job, 0)->remote, "mx.example [192.0.2.1]:25");
-        assert_int_equal(fakehost_logged(w->h, "smtp-out.unusable"), 1);
+        assert_int_equal(fakehost_logged(w->h, "smtp.unusable"), 1);
         world_free(&w);
     }
 }
@@ -195,8 +198,9 @@ static void no_more_than_max_mx_tries_addresses_are_tried(void **state)
 
 static void next_hops_are_tried_in_order(void **state)
 {
-    static const char *const hops[] = { "gone.example", "[relay.example]:587", "[192.0.2.9]:2525",
-                                        "[IPv6:2001:db8::9]", "hub.example:26", NULL };
+    static const char *const hops[] = { "gone.example",     "[relay.example]:587",
+                                        "[192.0.2.9]:2525", "[IPv6:2001:db8::9]",
+                                        "hub.example:26",   NULL };
     struct fakehost_job job = { .destination = "dest.example", .next_hops = hops };
     struct world *w = world_new(NULL);
     postern_job *handle;
@@ -265,10 +269,8 @@ static void errors_of_the_host_itself_defer(void **state)
         enum fakehost_call call;
         const char *fate;
     } cases[] = {
-        { FAKEHOST_RESOLVE_MX, "deferred 4.4.3" },
-        { FAKEHOST_RESOLVE_HOST, "deferred 4.4.3" },
-        { FAKEHOST_CONNECT, "deferred 4.4.1" },
-        { FAKEHOST_CONNECTED, "deferred 4.4.1" },
+        { FAKEHOST_RESOLVE_MX, "deferred 4.4.3" },   { FAKEHOST_RESOLVE_HOST, "deferred 4.4.3" },
+        { FAKEHOST_CONNECT, "deferred 4.4.1" },      { FAKEHOST_CONNECTED, "deferred 4.4.1" },
         { FAKEHOST_STREAM_WRITE, "deferred 4.4.2" },
     };
     (void)state;

@@ -1,8 +1,9 @@
 /* The pure parts: replies, EHLO, and what a reply means. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <errno.h>

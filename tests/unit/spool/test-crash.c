@@ -13,7 +13,7 @@
 
 #include "world.h"
 
-static unsigned lives = 60;
+static unsigned lives = 600;
 static uint32_t first_seed = 1;
 
 /* --- every point of small histories --- */
@@ -144,7 +144,6 @@ static void random_histories_survive_crash_after_crash(void **state)
             }
             for (unsigned i = 0; i < 200; i++)
                 do_something(w);
-            if (getenv("V")) fprintf(stderr, "messages %zu live %lu segs %lu compacted %lu ops %zu\n", w->messages_n, world_stats(w).live_messages, world_stats(w).segments, world_stats(w).compacted, sim_time(w->sim));
             ops = sim_time(w->sim);
             ops -= sim_random(&w->seed) % (ops / 2 + 1);
             world_crash(w, ops, (enum sim_luck)(sim_random(&w->seed) % 3),

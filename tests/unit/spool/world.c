@@ -216,7 +216,7 @@ static void committed(void *ctx, int result, struct spool_entry *entry)
     m->entry = entry;
 }
 
-struct message *world_put(struct world *w, size_t size)
+struct message *world_put_as(struct world *w, uint64_t id, size_t size)
 {
     struct message *m = mem_zalloc(sizeof *m);
     struct spool_put *put;
@@ -224,7 +224,7 @@ struct message *world_put(struct world *w, size_t size)
     size_t meta_len;
     int r;
 
-    m->id = spool_new_id(w->spool);
+    m->id = id;
     m->seed = sim_random(&w->seed);
     m->size = size;
     m->world = w;
@@ -249,6 +249,11 @@ struct message *world_put(struct world *w, size_t size)
     w->in_flight++;
     spool_put_commit(put, meta, meta_len, committed, m);
     return m;
+}
+
+struct message *world_put(struct world *w, size_t size)
+{
+    return world_put_as(w, spool_new_id(w->spool), size);
 }
 
 static void state_stored(void *ctx, int result)

@@ -51,6 +51,7 @@ void          world_close(struct world *w);
 void world_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed);
 
 struct message *world_put(struct world *w, size_t size);
+struct message *world_put_as(struct world *w, uint64_t id, size_t size);
 void            world_state(struct message *m, int sync);
 void            world_done(struct message *m);
 void            world_turns(struct world *w, unsigned n);
