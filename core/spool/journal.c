@@ -87,9 +87,16 @@ static void reserve_made(struct journal *j, struct request *r)
     request_free(r);
 }
 
+/* Nobody here handed these over. */
+static int made_by_writer(const struct request *r)
+{
+    return r->kind == REQ_BEGUN || r->kind == REQ_SEALED ||
+           (r->kind == REQ_TOMB && !r->u.tomb.from);
+}
+
 static void came_back(struct journal *j, struct request *r)
 {
-    if (r->kind != REQ_BEGUN && r->kind != REQ_SEALED)
+    if (!made_by_writer(r))
         j->outstanding--;
     if (r->segment && !r->result && r->len && r->at + r->len > r->segment->size)
         r->segment->size = (uint64_t)r->at + r->len;

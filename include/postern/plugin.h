@@ -6,7 +6,7 @@
  *   static const struct postern_transport_ops transport = { sizeof transport, deliver, cancel };
  *   POSTERN_PLUGIN(my_mailer, .name = "my-mailer", .version = "1.0", .summary = "...",
  *                  .options = options, .settings_size = sizeof(struct settings),
- *                  .open = my_open, .close = my_close, .transport = &transport)
+ *                  .open = my_open, .close = my_close, .transport = &transport);
  *
  * Life of an instance: open, then any number of jobs or connections, then drain (take nothing new,
  * finish what you hold), then close. Nothing is ever unloaded or reloaded: a reload is a new process. */

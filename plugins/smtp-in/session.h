@@ -1,7 +1,7 @@
 /* session.h: one connection: who it is, what was said, and the message under way.
  *
  * session.c owns its life and its turns, command.c answers commands, content.c takes what comes
- * after DATA, reply.c speaks. None of them allocates: what a session can hold is in the struct. */
+ * after DATA, reply.c speaks. No command allocates: what a session can hold is in the struct. */
 #ifndef SMTPIN_SESSION_H
 #define SMTPIN_SESSION_H
 
