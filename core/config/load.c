@@ -168,8 +168,9 @@ static void merge_file(struct config_loader *l, const char *file, json_t *root)
     buf_free(&m.pointer);
 }
 
-/* Core sections are completed key by key, so that a file that only adds rules keeps the default
- * route; a section of plugins only as a whole, so that what the operator wrote is all there is. */
+/* Sections are completed key by key, so that a file that only adds rules keeps the default route,
+ * and one that only adds a transport keeps those that the default routes need (a transport does
+ * nothing by being there). An ingress does: what the operator wrote of those is all there is. */
 static void merge_defaults(struct config_loader *l, const char *state)
 {
     json_t *tree = l->cfg->tree;
@@ -183,7 +184,7 @@ static void merge_defaults(struct config_loader *l, const char *state)
         json_t *have = json_object_get(tree, name);
         void *next_key;
 
-        if (have && is_kind(name)) {
+        if (have && is_kind(name) && (!strcmp(name, "ingress") || !json_object_size(have))) {
             json_object_del(root, name);
             continue;
         }

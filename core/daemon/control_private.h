@@ -26,6 +26,7 @@ struct control_session {
     int             gone;    /* the asker has left meanwhile */
     postern_submit *submit;
     char            id[16]; /* of the message being submitted */
+    char            said[1700]; /* of it, for the log: sender, number of recipients, size */
     uint64_t        content_left; /* bytes of content that are still to come */
     int             submit_error; /* sysexits code: content is read and dropped, then refused */
     char            submit_why[256];

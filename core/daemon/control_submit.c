@@ -8,6 +8,7 @@
 #include <postern/mail.h>
 
 #include "daemon/control_private.h"
+#include "log/log.h"
 #include "plugin/host_private.h"
 #include "util/clock.h"
 
@@ -65,6 +66,15 @@ static void add_rcpts(struct control_session *s, const json_t *rcpts)
         spoil(s, EX_USAGE, "no recipients");
 }
 
+static void note_for_log(struct control_session *s, const char *sender, const json_t *rcpts)
+{
+    char path[POSTERN_ADDRESS_MAX + 3];
+
+    snprintf(path, sizeof path, "<%s>", sender);
+    snprintf(s->said, sizeof s->said, "from=%s rcpts=%zu size=%llu", log_q(path),
+             json_array_size(rcpts), (unsigned long long)s->content_left);
+}
+
 static void add_received(struct control_session *s)
 {
     const struct config *cfg = s->control->env.config;
@@ -99,6 +109,7 @@ void control_submit_begin(struct control_session *s, const json_t *request)
     e.size_hint = (uint64_t)size;
     e.flags = json_is_true(json_object_get(request, "utf8")) ? POSTERN_MAIL_UTF8 : 0;
     s->content_left = (uint64_t)size;
+    note_for_log(s, sender, json_object_get(request, "rcpts"));
     r = host_submit_new(hosts_core(s->control->env.hosts), &e, &s->submit);
     if (r < 0)
         spoil_errno(s, r);
@@ -112,6 +123,9 @@ static void on_committed(void *ctx, int result)
     struct control_session *s = ctx;
 
     s->submit = NULL;
+    if (result >= 0)
+        log_event(POSTERN_LOG_INFO, "control", "submit.accept", "id=%s %s client=\"uid %u\"", s->id,
+                  s->said, (unsigned)s->uid);
     if (!s->gone) {
         if (result < 0) {
             spoil_errno(s, result);

@@ -125,7 +125,6 @@ void input_ready(postern_stream *s)
         input_fail(s, r);
     else if (s->eof && s->phase == STREAM_OPEN)
         stream_emit(s, POSTERN_STREAM_EOF, 0);
-    window_trim(&s->in, STREAM_IDLE_KEEP);
 }
 
 /* Writing failed: the peer may have said why before it hung up ("421 ..."), so read that first. */

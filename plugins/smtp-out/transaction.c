@@ -182,18 +182,16 @@ static enum step next_reply(const struct session *s)
     return t->data ? STEP_DATA : STEP_IDLE;
 }
 
-/* Sends a batch, or finds that there is nothing more to say. */
+/* Sends a batch, or finds that there is nothing more to say: no recipient is left when all were
+ * refused, so DATA is not reached then unless it went out in the same batch. */
 static void send_batch(struct session *s)
 {
     struct transaction *t = &s->t;
     size_t written = 0;
 
     while (s->d && t->step != STEP_IDLE && written < BATCH_MAX) {
-        long n;
+        long n = send_command(s);
 
-        if (t->step == STEP_DATA && !t->accepted && !t->rcpts)
-            break;
-        n = send_command(s);
         if (n < 0) {
             session_fail(s, STATUS(4, 4, 2), "%s", strerror((int)-n));
             return;

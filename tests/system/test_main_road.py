@@ -1,6 +1,10 @@
 """A message comes in over SMTP and leaves by the transport that the routing names."""
 import hashlib
+import mailbox
+import os
 import re
+
+import pytest
 
 from harness.base import wait_for
 from harness.mail import message
@@ -76,6 +80,19 @@ def test_recipients_with_different_next_hops_travel_apart(gateway, peer):
     assert [m["Subject"] for m in gw.wait_mail("d")] == ["to all of you"]
 
 
+def test_more_recipients_than_a_server_must_take_go_in_several_transactions(gateway, peer, to):
+    """RFC 5321 4.5.3.1.8: a hundred, every server takes."""
+    server = peer(lambda session, verb, line:
+                  "452 4.5.3 too many" if verb == "RCPT" and len(session.rcpts) >= 100 else None)
+    gw = gateway(to(server.hop))
+    rcpts = [f"user{i}@remote.test" for i in range(250)]
+    gw.send("ann@client.test", rcpts, message())
+    gw.wait_empty()
+    assert sorted(len(m.rcpts) for m in server.messages()) == [50, 100, 100]
+    assert sorted(r for m in server.messages() for r in m.rcpts) == sorted(rcpts)
+    assert not gw.events("deliver.deferred")
+
+
 def test_connections_are_kept_for_the_next_message(gateway, peer, to):
     server = peer()
     gw = gateway(to(server.hop), {"queue": {"destination_concurrency": 1}})
@@ -146,6 +163,74 @@ def test_dots_long_lines_and_eight_bits_arrive_as_they_were_sent(gateway, peer, 
     assert got.data.split(b"\r\n\r\n", 1)[1] == body
     assert "BODY=8BITMIME" in got.params
     gw.wait_empty()
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\r\n", b"Subject: header only\r\n", b"\r\nno header\r\n", b"no header at all\r\n",
+    b"Subject: no last line end\r\n\r\nx", b"From me to you\r\n\r\nodd\r\n"])
+def test_messages_of_odd_shapes_arrive(gateway, peer, to, content):
+    server = peer()
+    gw = gateway(to(server.hop, "remote.test"))
+    gw.send("ann@client.test", ["far@remote.test", "bob@local.test", "bob@local.test"], content)
+    gw.send("ann@client.test", "bob@local.test", message("behind it"))
+    gw.wait_empty()
+    (got,) = server.messages()
+    assert got.data.startswith(b"Received: from client.test ")
+    if content and not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    assert got.data.endswith(content)
+    # Whatever it was, the mailbox is still one that can be read.
+    assert gw.wait_mail("bob", 2)[-1]["Subject"] == "behind it"
+
+
+def test_a_mailbox_that_somebody_else_has_locked_is_waited_for(gateway):
+    gw = gateway({"transports": {"local-mbox": {"lock_timeout": "1s"}}})
+    gw.send("ann@client.test", "bob@local.test", message("first"))
+    gw.wait_mail("bob")
+    box = mailbox.mbox(gw.mbox("bob"))
+    box.lock()  # as mail readers do: fcntl and bob.lock
+    try:
+        gw.send("ann@client.test", "bob@local.test", message("second"))
+        # Others need not wait for bob.
+        gw.send("ann@client.test", "eve@local.test", message("third"))
+        gw.wait_mail("eve")
+        (deferred, *_) = gw.wait_event("deliver.deferred", to="bob@local.test")
+        assert "lock" in deferred["reply"]
+        assert len(gw.messages("bob")) == 1
+    finally:
+        box.close()
+    assert [m["Subject"] for m in gw.wait_mail("bob", 2)] == ["first", "second"]
+    gw.wait_empty()
+    assert not os.path.exists(gw.mbox("bob") + ".lock")
+
+
+def test_a_lock_that_a_dead_program_left_is_removed(gateway):
+    gw = gateway({"transports": {"local-mbox": {"lock_stale": "2s"}}})
+    lock = gw.mbox("bob") + ".lock"
+    with open(lock, "w", encoding="ascii") as file:
+        file.write("99999999\n")
+    os.utime(lock, (1, 1))
+    gw.send("ann@client.test", "bob@local.test", message())
+    gw.wait_mail("bob")
+    assert not os.path.exists(lock)
+
+
+def test_a_mailbox_is_never_written_through_a_link(gateway):
+    gw = gateway()
+    target = os.path.join(gw.folder, "precious")
+    with open(target, "w", encoding="ascii") as file:
+        file.write("precious\n")
+    os.symlink(target, gw.mbox("bob"))
+    gw.send("ann@client.test", "bob@local.test", message())
+    gw.wait_event("deliver.deferred", to="bob@local.test")
+    with open(target, encoding="ascii") as file:
+        assert file.read() == "precious\n"
+    for name in ("..%2fprecious", "../precious", ".hidden", "bob.lock"):
+        gw.send("ann@local.test", f'"{name}"@local.test', message())
+    gw.wait_event("bounce.sent", count=3)
+    with open(target, encoding="ascii") as file:
+        assert file.read() == "precious\n"
+    assert set(os.listdir(gw.mail)) <= {"bob", "ann", "..%2fprecious"}
 
 
 def test_smtp_source_sends_many_messages_over_many_sessions(gateway, sink, to):

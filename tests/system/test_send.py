@@ -163,6 +163,9 @@ def test_send_json_tells_the_queue_id(gateway):
     queue_id = re.search(r'"id": ?"(\w+)"', done.stdout).group(1)
     gw.wait_event("deliver.held", id=queue_id)
     assert [m["id"] for m in gw.queue()] == [queue_id]
+    # The log's story of it has a beginning.
+    (accept,) = gw.events("submit.accept", id=queue_id)
+    assert accept["from"] == "<ann@local.test>" and accept["client"] == f"uid {os.getuid()}"
 
 
 def test_messages_made_here_are_no_different_from_others(gateway, peer, to):

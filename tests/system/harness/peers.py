@@ -170,15 +170,16 @@ class SmtpPeer:
             threading.Thread(target=self._serve, args=(conn, session), daemon=True).start()
 
     def _serve(self, conn, session):
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        dialogue = Dialogue(self, conn, session)
         try:
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            Dialogue(self, conn, session).run()
+            dialogue.run()
         except (OSError, ValueError):
             pass
         finally:
             with self.lock:
-                self.connections.discard(conn)
-            conn.close()
+                self.connections.discard(dialogue.conn)
+            dialogue.conn.close()  # another one than at first, once there was STARTTLS
 
 
 class Dialogue:

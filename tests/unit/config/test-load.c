@@ -138,7 +138,7 @@ static void a_state_folder_moves_the_places_of_the_defaults(void **state)
     config_free(&cfg);
 }
 
-static void keys_of_several_files_join_and_a_plugin_section_stands_alone(void **state)
+static void keys_of_several_files_join_and_default_transports_stay(void **state)
 {
     struct config *cfg =
         load_texts(TEXTS({ "a.json",
@@ -155,7 +155,8 @@ static void keys_of_several_files_join_and_a_plugin_section_stands_alone(void **
     assert_int_equal(cfg->server.recipients_max, 5);
     assert_string_equal(cfg->routing.local_domains.v[0], "mail.example.com");
     assert_non_null(instance(cfg, "smtp-in"));
-    assert_null(instance(cfg, "smtp-out"));
+    assert_string_equal(instance(cfg, "smtp-out")->origin.file, "(built in)");
+    assert_non_null(instance(cfg, "local-mbox"));
     assert_string_equal(instance(cfg, "x")->plugin, "smtp-out");
     assert_int_equal(instance(cfg, "x")->enabled, 1);
     assert_string_equal(instance(cfg, "x")->origin.file, "a.json");
@@ -510,7 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_files_the_built_in_defaults_hold),
         cmocka_unit_test(a_state_folder_moves_the_places_of_the_defaults),
-        cmocka_unit_test(keys_of_several_files_join_and_a_plugin_section_stands_alone),
+        cmocka_unit_test(keys_of_several_files_join_and_default_transports_stay),
         cmocka_unit_test(an_empty_plugin_section_is_an_answer),
         cmocka_unit_test(rules_of_several_files_stand_in_their_order_and_know_where_they_came_from),
         cmocka_unit_test(errors_in_merged_rules_name_their_own_file_and_place),

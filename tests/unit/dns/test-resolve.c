@@ -569,6 +569,12 @@ static void that_there_is_none_is_kept_as_long_as_the_soa_says(void **state)
     mx_of(&a, "nothere.example");
     assert_int_equal(hits(&a), 1);
     assert_int_equal(a.result, -ENOENT);
+    host_of(&a, "nothere.example");
+    host_of(&a, "nothere.example");
+    assert_int_equal(hits(&a), 2);
+    usleep(1100000);
+    host_of(&a, "nothere.example");
+    assert_int_equal(hits(&a), 2);
     ask_done(&a);
 }
 

@@ -520,6 +520,11 @@ static void words_that_come_with_the_handshake_s_end_are_heard(void **state)
     k.peer = -1;
     kit_run(&k, LONG, saw_end);
     assert_string_equal(k.told.log, "SIE");
+    /* Nobody is there: an error, and no SIGPIPE. */
+    stream_write(k.told.stream, "250\r\n", 5);
+    kit_run(&k, LONG, saw_error);
+    assert_string_equal(k.told.log, "SIEX");
+    assert_int_equal(k.told.error, -EPIPE);
     tls_free(&tls);
     kit_done(&k);
 }

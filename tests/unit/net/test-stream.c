@@ -64,6 +64,9 @@ static void lines_end_in_crlf_or_lf_and_say_which(void **state)
     peer_says(&k, "ial\r\n");
     assert_int_equal(stream_line(k.told.stream, 100, &line, &len, &eol), 1);
     assert_memory_equal(line, "partial", 7);
+    peer_says(&k, "ab\n");
+    assert_int_equal(stream_line(k.told.stream, 100, &line, &len, &eol), 1);
+    assert_int_equal(len, 2);
     kit_done(&k);
 }
 
@@ -172,7 +175,7 @@ static void input_of_any_chunking_arrives_whole(void **state)
 static void a_turn_s_output_leaves_in_one_piece_at_its_end(void **state)
 {
     struct kit k;
-    char got[64] = "";
+    char got[64] = "", block[20000] = "";
 
     (void)state;
     kit_pair(&k);
@@ -187,6 +190,12 @@ static void a_turn_s_output_leaves_in_one_piece_at_its_end(void **state)
     assert_string_equal(k.told.log, "D");
     kit_turns(&k, 3);
     assert_string_equal(k.told.log, "D");
+    /* Turns that send nothing drain nothing, whatever else they do. */
+    k.told.take = 1;
+    peer_write(&k, block, sizeof block);
+    kit_turns(&k, 3);
+    assert_string_equal(k.told.log, "DI");
+    assert_int_equal(k.told.got.len, sizeof block);
     kit_done(&k);
 }
 

@@ -273,10 +273,22 @@ static void tls_is_used_where_it_is_offered(void **state)
     deliver_well(w);
     assert_true(fakehost_secure(w->servers[0].stream));
     assert_string_equal(fakehost_tls_name(w->servers[0].stream), "mx.example");
-    /* What was said in the clear is forgotten: SIZE comes from the second EHLO. */
+    /* SIZE comes from the second EHLO. */
     assert_non_null(strstr(w->servers[0].said,
                            "EHLO gw.example\nSTARTTLS\nEHLO gw.example\nMAIL FROM:<from@gw.example>"
                            " SIZE=26\n"));
+    world_free(&w);
+}
+
+static void what_was_offered_in_the_clear_is_forgotten(void **state)
+{
+    struct world *w = world_new(NULL);
+    (void)state;
+
+    w->scripts[0].ehlo = "250-mx.example\r\n250-SIZE 5\r\n250 STARTTLS";
+    w->scripts[0].ehlo_tls = ehlo_plain;
+    deliver_well(w);
+    assert_non_null(strstr(w->servers[0].said, "MAIL FROM:<from@gw.example>\n"));
     world_free(&w);
 }
 
@@ -580,6 +592,7 @@ int main(void)
         cmocka_unit_test(helo_follows_a_server_that_knows_no_ehlo),
         cmocka_unit_test(the_helo_name_can_be_set),
         cmocka_unit_test(tls_is_used_where_it_is_offered),
+        cmocka_unit_test(what_was_offered_in_the_clear_is_forgotten),
         cmocka_unit_test(tls_never_means_never),
         cmocka_unit_test(a_refused_starttls_leaves_the_clear),
         cmocka_unit_test(a_failed_handshake_is_followed_by_the_clear_and_remembered),

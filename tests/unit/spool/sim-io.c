@@ -692,3 +692,9 @@ void sim_add(struct sim *sim, int folder, const char *name, const void *data, si
     name_set(&sim->names, folder, name, f);
     name_set(&sim->durable, folder, name, f);
 }
+
+void sim_remove(struct sim *sim, int folder, const char *name)
+{
+    name_del(&sim->names, folder, name);
+    name_del(&sim->durable, folder, name);
+}

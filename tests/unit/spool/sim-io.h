@@ -62,6 +62,7 @@ void        sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 int    sim_exists(struct sim *sim, int folder, const char *name);
 size_t sim_count(struct sim *sim, int folder, const char *suffix);
 int    sim_fd(struct sim *sim, int folder, const char *name); /* borrowed; -1: no such file */
+void   sim_remove(struct sim *sim, int folder, const char *name);
 void   sim_add(struct sim *sim, int folder, const char *name, const void *data, size_t len);
 
 uint32_t sim_random(uint32_t *seed);

@@ -13,7 +13,7 @@
 
 #include "world.h"
 
-static unsigned lives = 600;
+static unsigned lives = 900;
 static uint32_t first_seed = 1;
 
 /* --- every point of small histories --- */
@@ -107,6 +107,19 @@ static struct message *any_live(struct world *w, int to_end)
     return NULL;
 }
 
+/* Once, and then the disk works again: a new segment is begun, and the outcomes are written there. */
+static void have_a_fault(struct world *w)
+{
+    struct sim_faults f = { .short_writes = sim_random(&w->seed) & 1 };
+
+    /* A write that fails may be a new segment's first: then a second passes before the next try. */
+    if (sim_random(&w->seed) % 200 == 0)
+        f.write_fails = 1;
+    else if (sim_random(&w->seed) & 1)
+        f.sync_fails = 1;
+    sim_set_faults(w->sim, &f);
+}
+
 static void do_something(struct world *w)
 {
     uint32_t dice = sim_random(&w->seed) % 100;
@@ -124,6 +137,8 @@ static void do_something(struct world *w)
         world_settle_done(w);
     else if (dice < 93)
         assert_true(world_intact(m));
+    else if (dice < 95)
+        have_a_fault(w);
     else
         world_turns(w, 1 + dice % 4);
 }
