@@ -52,26 +52,36 @@ static int bind_to(int fd, const struct net_address *a)
     return bind(fd, &a->sa, a->len) ? -errno : 0;
 }
 
-static int listen_on(const struct net_address *a, int *ret_fd)
+static int set_options(int fd, const struct net_address *a)
 {
-    AUTO_CLOSE int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1, r;
+    int on = 1;
 
-    if (fd < 0)
-        return -errno;
-    if (a->sa.sa_family != AF_UNIX && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
+    if (a->sa.sa_family == AF_UNIX)
+        return 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
         return -errno;
     /* [::] means IPv6 only, so that 0.0.0.0 beside it is no contradiction, whatever the sysctl
      * says. */
     if (a->sa.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
         return -errno;
-    r = bind_to(fd, a);
-    if (r)
-        return r;
-    if (listen(fd, SOMAXCONN))
-        return -errno;
-    *ret_fd = STEAL_FD(fd);
     return 0;
+}
+
+static int listen_on(const struct net_address *a, int *ret_fd)
+{
+    AUTO_CLOSE int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = set_options(fd, a);
+    if (!r)
+        r = bind_to(fd, a);
+    if (!r && listen(fd, SOMAXCONN))
+        r = -errno;
+    if (!r)
+        *ret_fd = STEAL_FD(fd);
+    return r;
 }
 
 int net_bind(const char *endpoint, int *ret_fd, char *why, size_t why_size)

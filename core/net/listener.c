@@ -83,6 +83,7 @@ static int is_passing(int error)
 /* Takes one. 0 when that is enough for now. */
 static int listener_take(struct listener *l)
 {
+    /* cppcheck-suppress nullPointer ; accept4 takes it */
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {

@@ -10,6 +10,7 @@
 #include "util/content.h"
 #include "util/mem.h"
 
+POSTERN_PRINTF(4, 5)
 static void service_log(postern_host *h, int level, const char *event, const char *fmt, ...)
 {
     va_list ap;

@@ -50,9 +50,9 @@ static const struct postern_option options[] = {
                "\"tls\": \"require\"."),
     OPT(ca_file, PATH,
         .doc = "PEM file of the authorities that tls_verify trusts. Default: the system's."),
-    OPT(certificate, PATH,
+    OPT(tls_certificate, PATH,
         .doc = "PEM file with a certificate to show to servers that ask for one."),
-    OPT(key, PATH,
+    OPT(tls_key, PATH,
         .doc = "PEM file with its key. Default: in the certificate's file."),
     OPT(max_mx_tries, INT, .dflt = "10", .min = 1, .max = 100,
         .doc = "How many addresses are tried for one message before it waits."),
@@ -84,12 +84,12 @@ static int check(const void *settings, char *why, size_t why_size)
         snprintf(why, why_size, "ca_file has no use without tls_verify");
         return -EINVAL;
     }
-    if (set->key && !set->certificate) {
-        snprintf(why, why_size, "key without certificate");
+    if (set->tls_key && !set->tls_certificate) {
+        snprintf(why, why_size, "tls_key without tls_certificate");
         return -EINVAL;
     }
-    if (set->tls == TLS_NEVER && set->certificate) {
-        snprintf(why, why_size, "certificate has no use with \"tls\": \"never\"");
+    if (set->tls == TLS_NEVER && set->tls_certificate) {
+        snprintf(why, why_size, "tls_certificate has no use with \"tls\": \"never\"");
         return -EINVAL;
     }
     return 0;
@@ -100,8 +100,8 @@ static int load_tls(struct smtp_out *o)
     struct postern_tls_params params = {
         .size = sizeof params,
         .flags = o->set->tls_verify ? POSTERN_TLS_VERIFY : 0,
-        .certificate = o->set->certificate,
-        .key = o->set->key,
+        .certificate = o->set->tls_certificate,
+        .key = o->set->tls_key,
         .ca_file = o->set->ca_file,
     };
 

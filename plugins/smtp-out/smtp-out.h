@@ -39,7 +39,7 @@ struct settings {
     int64_t         port;
     int64_t         tls; /* enum tls_mode */
     int64_t         tls_verify;
-    const char     *ca_file, *certificate, *key;
+    const char     *ca_file, *tls_certificate, *tls_key;
     int64_t         max_mx_tries, idle_timeout, max_messages, max_idle;
     struct timeouts timeouts;
 };

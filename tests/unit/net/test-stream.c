@@ -476,6 +476,20 @@ static void a_deadline_set_again_replaces_the_old_one(void **state)
     kit_done(&k);
 }
 
+static void no_deadline_passes_on_a_stream_that_is_gone(void **state)
+{
+    struct kit k;
+
+    (void)state;
+    kit_pair(&k);
+    stream_deadline(k.told.stream, 10000);
+    stream_abort(k.told.stream);
+    k.told.stream = NULL;
+    kit_run(&k, 40000, NULL);
+    assert_string_equal(k.told.log, "");
+    kit_done(&k);
+}
+
 /* --- ends --- */
 
 static void the_peer_s_end_comes_after_its_last_words_and_we_may_still_speak(void **state)
@@ -912,6 +926,7 @@ int main(void)
         cmocka_unit_test(content_is_kept_while_a_closed_stream_flushes),
         cmocka_unit_test(a_deadline_passes_once_and_the_stream_stands),
         cmocka_unit_test(a_deadline_set_again_replaces_the_old_one),
+        cmocka_unit_test(no_deadline_passes_on_a_stream_that_is_gone),
         cmocka_unit_test(the_peer_s_end_comes_after_its_last_words_and_we_may_still_speak),
         cmocka_unit_test(writing_to_a_peer_that_is_gone_is_one_error_and_the_last),
         cmocka_unit_test(what_the_peer_said_before_it_hung_up_is_heard_before_the_error),

@@ -402,9 +402,11 @@ static void required_tls_is_required(void **state)
 static void options_that_contradict_each_other_are_refused(void **state)
 {
     static const char *const cases[][4] = {
-        { "tls_verify", "true", NULL, NULL },           { "tls_verify", "true", "tls", "never" },
-        { "ca_file", "/ca.pem", NULL, NULL },           { "key", "/key.pem", NULL, NULL },
-        { "certificate", "/cert.pem", "tls", "never" },
+        { "tls_verify", "true", NULL, NULL },
+        { "tls_verify", "true", "tls", "never" },
+        { "ca_file", "/ca.pem", NULL, NULL },
+        { "tls_key", "/key.pem", NULL, NULL },
+        { "tls_certificate", "/cert.pem", "tls", "never" },
     };
     (void)state;
 

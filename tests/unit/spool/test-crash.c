@@ -13,7 +13,7 @@
 
 #include "world.h"
 
-static unsigned lives = 900;
+static unsigned lives = 500;
 static uint32_t first_seed = 1;
 
 /* --- every point of small histories --- */
