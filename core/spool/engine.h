@@ -1,7 +1,7 @@
 /* spool/engine.h: what an engine gives to stand behind spool.h.
  *
- * An engine's own structs begin with these, so that calls that are given only a put or an entry find
- * their way, and so that an entry's id and size are read without asking the engine. */
+ * An engine's own structs begin with these, so that calls that are given only a put or an entry
+ * find their way, and so that an entry's id and size are read without asking the engine. */
 #ifndef SPOOL_ENGINE_H
 #define SPOOL_ENGINE_H
 

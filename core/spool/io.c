@@ -143,6 +143,7 @@ static int real_list(void *ctx, int dir, void (*each)(void *each_ctx, const char
             close(fd);
         return r;
     }
+    /* cppcheck-suppress readdirCalled ; the stream is ours alone */
     for (errno = 0; (d = readdir(folder)); errno = 0) {
         if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
             each(each_ctx, d->d_name);

@@ -1,7 +1,8 @@
 /* spool/io.h: the few file system calls the spool makes, as a table, so that tests can stand a disk
- * below it that fills up, fails, tears writes and forgets what was not synced. Returns as the system
- * calls do, but -errno instead of -1. A folder is opened with open(AT_FDCWD, path, O_DIRECTORY).
- * Any thread; descriptors are real ones, since content backed by a file is read with pread(2). */
+ * below it that fills up, fails, tears writes and forgets what was not synced. Returns as the
+ * system calls do, but -errno instead of -1. A folder is opened with
+ * open(AT_FDCWD, path, O_DIRECTORY). Any thread; descriptors are real ones, since content backed by
+ * a file is read with pread(2). */
 #ifndef SPOOL_IO_H
 #define SPOOL_IO_H
 
@@ -24,7 +25,7 @@ struct spool_io {
     int64_t (*free_bytes)(void *ctx, int dir);
     int64_t (*size)(void *ctx, int fd);
     int (*mkdir)(void *ctx, int dir, const char *name, mode_t mode);
-    /* Takes the advisory lock of fd without waiting, until it is closed. -EAGAIN: somebody has it. */
+    /* Takes the advisory lock of fd, until it is closed; does not wait: -EAGAIN, it is taken. */
     int (*lock)(void *ctx, int fd, int exclusive);
     /* Calls each with the names in a folder, "." and ".." left out. */
     int (*list)(void *ctx, int dir, void (*each)(void *each_ctx, const char *name), void *each_ctx);

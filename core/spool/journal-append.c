@@ -1,8 +1,8 @@
 /* spool/journal-append.c: the segment that is being written. All on the disk thread.
  *
- * A record goes from `batch` (in the iovec) to `unsynced` (written) to `finished` (durable). When the
- * disk fails, messages come back with the error; outcomes (STATE, DONE, TOMB) must not be lost, so they
- * wait in `stuck`, in order, and nothing that comes later overtakes them. */
+ * A record goes from `batch` (in the iovec) to `unsynced` (written) to `finished` (durable). When
+ * the disk fails, messages come back with the error; outcomes (STATE, DONE, TOMB) must not be lost,
+ * so they wait in `stuck`, in order, and nothing that comes later overtakes them. */
 #include "spool/journal-writer.h"
 
 #include <errno.h>
@@ -113,9 +113,9 @@ static void encode_begin(const struct writer *w, unsigned char out[BEGIN_LEN], u
         .prev_synced = w->cfg.prev_synced,
         .created_usec = clock_wall(),
     };
-    struct format_header h = {
-        .type = FORMAT_BEGIN, .length = FORMAT_SEGMENT_LEN, .id = w->cfg.last_id
-    };
+    struct format_header h = { .type = FORMAT_BEGIN,
+                               .length = FORMAT_SEGMENT_LEN,
+                               .id = w->cfg.last_id };
 
     format_segment(out + FORMAT_HEADER, &s);
     h.payload_crc = crc32c(0, out + FORMAT_HEADER, FORMAT_SEGMENT_LEN);

@@ -1,11 +1,12 @@
 /* spool/journal-compact.c: gives back the room of segments that a few messages keep alive.
  *
- * One segment at a time: its live messages (each with its newest state), newest states and DONE records
- * that are still needed are copied to the current segment, in slices small enough not to hold up new
- * mail; when all of them are durable there, nothing keeps the old segment.
+ * One segment at a time: its live messages (each with its newest state), newest states and DONE
+ * records that are still needed are copied to the current segment, in slices small enough not to
+ * hold up new mail; when all of them are durable there, nothing keeps the old segment.
  *
- * While that goes on, messages are on the disk twice, so the old segment is marked as a barrier: until
- * it is gone, no younger one goes, since it may hold the DONE record that the old copy will need. */
+ * While that goes on, messages are on the disk twice, so the old segment is marked as a barrier:
+ * until it is gone, no younger one goes, since it may hold the DONE record that the old copy will
+ * need. */
 #include "spool/journal-writer.h"
 
 #include <errno.h>
@@ -15,14 +16,15 @@
 
 #include "log/log.h"
 #include "util/clock.h"
+#include "util/text.h"
 
 #define SLICE_RECORDS  128u
 #define SLICE_BYTES    524288u
-#define AGE_USEC       600000000 /* a segment rests so long before it is worth the work, unless ... */
-#define PRESSURE       4u        /* ... the segments are so many times the live bytes in them       */
-#define LIVE_FRACTION  4u        /* live bytes below 1/4 of the segment                             */
-#define TOMBS_FRACTION 16u       /* nothing but DONE records, below 1/16 of it: worth it at once    */
-#define TINY_FRACTION  8u        /* a segment so much smaller than segment_bytes: better merged     */
+#define AGE_USEC       600000000 /* a segment rests so long before it is worth it, unless ... */
+#define PRESSURE       4u  /* ... the segments are so many times the live bytes in them       */
+#define LIVE_FRACTION  4u  /* live bytes below 1/4 of the segment                             */
+#define TOMBS_FRACTION 16u /* nothing but DONE records, below 1/16 of it: worth it at once    */
+#define TINY_FRACTION  8u  /* a segment so much smaller than segment_bytes: better merged     */
 #define TOMB_LEN       (FORMAT_HEADER + FORMAT_DONE_LEN)
 
 /* --- choice --- */
@@ -52,8 +54,8 @@ static int worth_it(const struct journal *j, const struct segment *s, int pressu
         return 1;
     if (!s->live_bytes && tombs < s->size / TOMBS_FRACTION)
         return 1;
-    return rested && (live < s->size / LIVE_FRACTION ||
-                      s->size < j->cfg.segment_bytes / TINY_FRACTION);
+    return rested &&
+        (live < s->size / LIVE_FRACTION || s->size < j->cfg.segment_bytes / TINY_FRACTION);
 }
 
 /* The oldest first: what it needed of others is then free as well. */
@@ -109,8 +111,7 @@ static int copy_entry(struct journal *j, struct journal_entry *e, int with_messa
         r->u.copy.state.len = FORMAT_HEADER + e->state_len;
         r->len += r->u.copy.state.len;
     }
-    if ((with_message && !r->u.copy.message.file) ||
-        (e->state_segment && !r->u.copy.state.file)) {
+    if ((with_message && !r->u.copy.message.file) || (e->state_segment && !r->u.copy.state.file)) {
         int err = -errno;
 
         journal_file_unref(&r->u.copy.message.file);
@@ -235,17 +236,19 @@ static void moved(struct journal *j, struct request *r)
     j->stats.compacted++;
 }
 
-/* A full or failing disk is nothing new to those who watch it; the tick tries again. What can't be read
- * stays where it is, and its segment with it. */
+/* A full or failing disk is nothing new to those who watch it; the tick tries again. What can't be
+ * read stays where it is, and its segment with it. */
 static void not_moved(struct journal *j, const struct request *r)
 {
     const struct journal_entry *e = r->entry;
+    char id[14];
 
-    if (r->result != -EBADMSG && !(r->result == -EIO && !atomic_load(&j->writer->failed)))
+    if (!r->u.copy.unreadable)
         return;
     log_event(POSTERN_LOG_ERROR, "spool", "spool.compact.failed",
-              "segment=%" PRIu32 " at=%" PRIu32 " message=%016" PRIx64 " error=%s",
-              e->segment->seq, e->at, e->base.id, log_q(strerror(-r->result)));
+              "id=%s segment=%" PRIu32 " at=%" PRIu32 " error=%s",
+              text_id(e->base.id, id, sizeof id), e->segment->seq, e->at,
+              log_q(strerror(-r->result)));
     if (j->compact.victim)
         j->compact.victim->unmovable = 1;
 }

@@ -10,7 +10,7 @@
 #include "util/mem.h"
 
 struct disk_content {
-    postern_content      content; /* first member */
+    postern_content content; /* first member */
     struct journal_file *file;
 };
 
@@ -71,8 +71,7 @@ void cache_drop(struct journal *j, struct journal_entry *e)
 
 void journal_uncache(struct spool *s, struct spool_entry *base)
 {
-    cache_drop(CONTAINER(s, struct journal, spool),
-               CONTAINER(base, struct journal_entry, base));
+    cache_drop(CONTAINER(s, struct journal, spool), CONTAINER(base, struct journal_entry, base));
 }
 
 /* --- reading --- */
@@ -82,8 +81,7 @@ int journal_pread(const struct spool_io *io, int fd, void *buf, size_t len, uint
     size_t done = 0;
 
     while (done < len) {
-        ssize_t n =
-            io->pread(io->ctx, fd, (char *)buf + done, len - done, (off_t)(at + done));
+        ssize_t n = io->pread(io->ctx, fd, (char *)buf + done, len - done, (off_t)(at + done));
 
         if (n < 0)
             return (int)n;
@@ -165,7 +163,7 @@ int journal_read_meta(struct spool *s, struct spool_entry *base, void **ret, siz
                       (uint64_t)e->at + FORMAT_HEADER + FORMAT_WORD, e->meta_len, ret, ret_len);
 }
 
-/* The newest state may not be on the disk yet: then it is with the disk thread, or waits for that. */
+/* The newest state may not be on the disk yet: it is with the disk thread, or waits for that. */
 int journal_read_state(struct spool *s, struct spool_entry *base, void **ret, size_t *ret_len)
 {
     struct journal *j = CONTAINER(s, struct journal, spool);
@@ -178,8 +176,8 @@ int journal_read_state(struct spool *s, struct spool_entry *base, void **ret, si
     if (!r || r->result) {
         if (!e->state_segment)
             return -ENODATA;
-        return read_piece(j, e->state_segment, (uint64_t)e->state_at + FORMAT_HEADER,
-                          e->state_len, ret, ret_len);
+        return read_piece(j, e->state_segment, (uint64_t)e->state_at + FORMAT_HEADER, e->state_len,
+                          ret, ret_len);
     }
     *ret_len = r->head_len - FORMAT_HEADER;
     p = malloc(*ret_len + 1);

@@ -2,12 +2,12 @@
 #include "spool/journal-writer.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log/log.h"
 #include "util/mem.h"
+#include "util/text.h"
 
 struct journal_entry *entry_new(uint64_t id, uint64_t size, uint32_t meta_len, int large)
 {
@@ -25,7 +25,7 @@ struct journal_entry *entry_new(uint64_t id, uint64_t size, uint32_t meta_len, i
 uint32_t entry_record_len(const struct journal_entry *e)
 {
     return FORMAT_HEADER + FORMAT_WORD + e->meta_len +
-           (e->large ? FORMAT_LARGE_LEN : (uint32_t)e->base.size);
+        (e->large ? FORMAT_LARGE_LEN : (uint32_t)e->base.size);
 }
 
 void entry_place(struct journal_entry *e, struct segment *s, uint32_t at)
@@ -89,8 +89,8 @@ static void supersede(struct request *old, struct request *by)
     request_free(old);
 }
 
-/* At most one state of a message is with the disk thread and one waits, so that a disk that does not
- * take any holds up no more memory than this. */
+/* At most one state of a message is with the disk thread and one waits, so that a disk that does
+ * not take any holds up no more memory than this. */
 static void hand_state(struct journal *j, struct journal_entry *e, struct request *r)
 {
     struct request *before = e->busy ? idmap_get(j->states, e->base.id) : NULL;
@@ -116,12 +116,13 @@ void journal_state(struct spool *s, struct spool_entry *base, const void *state,
     struct journal *j = CONTAINER(s, struct journal, spool);
     struct journal_entry *e = CONTAINER(base, struct journal_entry, base);
     struct request *r;
+    char id[14];
 
     if (!j->loop || e->done)
         return;
     if (len > FORMAT_STATE_MAX) {
-        log_event(POSTERN_LOG_ERROR, "spool", "spool.state.refused",
-                  "message=%016" PRIx64 " bytes=%zu limit=%u", e->base.id, len, FORMAT_STATE_MAX);
+        log_event(POSTERN_LOG_ERROR, "spool", "spool.state.refused", "id=%s bytes=%zu limit=%u",
+                  text_id(e->base.id, id, sizeof id), len, FORMAT_STATE_MAX);
         r = request_new(REQ_STATE, e->base.id, 0);
         r->result = -EMSGSIZE;
     } else {
@@ -185,21 +186,9 @@ void journal_done(struct spool *s, struct spool_entry *base)
         return;
     e->done = 1;
     cache_drop(j, e);
-    /* The DONE record names the segment that has the message; wait while that is about to change. */
+    /* DONE names the segment that has the message: wait while that is about to change. */
     if (!e->copying)
         journal_hand_done(j, e);
-}
-
-/* An old copy may stand in a segment that could not be emptied: that one needs the DONE record too. */
-static void bury_copies(struct journal *j, struct segment *in, const struct segment *of,
-                        uint64_t id)
-{
-    LIST_EACH (&j->segments, n) {
-        struct segment *s = CONTAINER(n, struct segment, link);
-
-        if (s->barrier && s != of)
-            segment_tomb_add(in, s, id);
-    }
 }
 
 void journal_done_completed(struct journal *j, struct request *r)
@@ -211,7 +200,7 @@ void journal_done_completed(struct journal *j, struct request *r)
     if (!r->result) {
         segment_tomb_add(r->segment, of, e->base.id);
         if (e->moved)
-            bury_copies(j, r->segment, of, e->base.id);
+            segment_bury_copies(j, r->segment, of, e->base.id);
         /* Only now: a message without its content would look like damage. */
         if (e->large)
             journal_hand(j, request_new(REQ_REMOVE, e->base.id, 0));

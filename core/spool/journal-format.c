@@ -52,7 +52,7 @@ static int plausible(const struct format_header *h)
     switch (h->type) {
     case FORMAT_MESSAGE:
         return h->length >= FORMAT_WORD && h->length <= FORMAT_PAYLOAD_MAX &&
-               !(h->flags & ~FORMAT_F_LARGE);
+            !(h->flags & ~FORMAT_F_LARGE);
     case FORMAT_STATE:
         return h->length <= FORMAT_STATE_MAX && !h->flags;
     case FORMAT_DONE:

@@ -1,5 +1,5 @@
-/* spool/journal-format.h: the bytes of a record. Pure: no files, no memory. docs/spool.md has the same
- * for people.
+/* spool/journal-format.h: the bytes of a record. Pure: no files, no memory. docs/spool.md has the
+ * same for people.
  *
  * A record is a header of 32 bytes, little endian, and a payload:
  *
@@ -7,10 +7,10 @@
  *    4 u8  type, u8 flags      16 u64 id             28 u32 CRC-32C of bytes 0..27, xor the
  *    6 u16 0                   (8 u32 length)               segment's salt
  *
- * synced: so many bytes of this segment were known to be durable when the record was written; damage
- * below the greatest of them is damage, above it may just be what a crash leaves.
- * salt: a random number of each segment, so that a message's content can't hold forged records that a
- * search for the next good record (after damage) would take for true. */
+ * synced: so many bytes of this segment were known to be durable when the record was written;
+ * damage below the greatest of them is damage, above it may just be what a crash leaves.
+ * salt: a random number of each segment, so that a message's content can't hold forged records that
+ * a search for the next good record (after damage) would take for true. */
 #ifndef SPOOL_JOURNAL_FORMAT_H
 #define SPOOL_JOURNAL_FORMAT_H
 

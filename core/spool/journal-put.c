@@ -14,17 +14,17 @@
 #define HINT_SLACK  1024u /* trace headers that a peer did not count  */
 
 struct journal_put {
-    struct spool_put     base;
-    struct journal      *j;
-    uint64_t             id, size;
-    char                *data; /* content so far; of a large message: the chunk being filled */
-    size_t               len, cap;
-    char                *head; /* large: its first JOURNAL_HEAD_BYTES */
+    struct spool_put base;
+    struct journal *j;
+    uint64_t id, size;
+    char *data; /* content so far; of a large message: the chunk being filled */
+    size_t len, cap;
+    char *head;                /* large: its first JOURNAL_HEAD_BYTES */
     struct content_file *file; /* large */
-    int                  error;
-    postern_done        *room;
-    void                *room_ctx;
-    struct loop_task     room_task;
+    int error;
+    postern_done *room;
+    void *room_ctx;
+    struct loop_task room_task;
 };
 
 /* The caller asked for room: tell him, unless the disk is still behind. An error is room too: he

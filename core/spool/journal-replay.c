@@ -1,9 +1,9 @@
 /* spool/journal-replay.c: reads all segments at start and finds out what is live.
  *
  * Segments are read in order, records in order; of two records about the same message the later one
- * counts. What is not a good record is either torn (above what was known to be durable when the process
- * died: it was never acknowledged) or damaged (below it: reported, and its segment is never deleted).
- * Whatever is readable after it is found again. */
+ * counts. What is not a good record is either torn (above what was known to be durable when the
+ * process died: it was never acknowledged) or damaged (below it: reported, and its segment is never
+ * deleted). Whatever is readable after it is found again. */
 #include "spool/journal-writer.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "spool/journal-scan.h"
 #include "util/clock.h"
 #include "util/mem.h"
+#include "util/text.h"
 
 #define GAPS_MAX 32u /* told one by one for each segment; the last one stands for all that follow */
 
@@ -27,25 +28,25 @@ struct gap {
 
 struct replay {
     struct journal *j;
-    struct idmap   *ids; /* of live messages, to their entries */
-    uint32_t       *seqs;
-    size_t          seqs_n, seqs_cap;
-    uint32_t        greatest; /* number of any segment, set aside ones too */
-    int             aside;    /* 1: there are segments that were set aside */
+    struct idmap *ids; /* of live messages, to their entries */
+    uint32_t *seqs;
+    size_t seqs_n, seqs_cap;
+    uint32_t greatest; /* number of any segment, set aside ones too */
+    int aside;         /* 1: there are segments that were set aside */
     struct replay_end end;
-    char           *why;
-    size_t          why_size;
+    char *why;
+    size_t why_size;
 };
 
 /* One segment while it is read. */
 struct reading {
-    struct replay  *rp;
+    struct replay *rp;
     struct segment *s;
-    struct scan     scan;
-    struct gap      gaps[GAPS_MAX];
-    unsigned        gaps_n;
-    uint64_t        good_end; /* of the last good record */
-    uint64_t        durable;  /* known to have been so */
+    struct scan scan;
+    struct gap gaps[GAPS_MAX];
+    unsigned gaps_n;
+    uint64_t good_end; /* of the last good record */
+    uint64_t durable;  /* known to have been so */
 };
 
 /* --- records --- */
@@ -119,6 +120,8 @@ static void replay_done(struct reading *rd, const struct scan_record *rec)
 
     if (e) {
         also = e->segment;
+        if (e->moved)
+            segment_bury_copies(rp->j, rd->s, also, rec->h.id);
         entry_free(rp->j, e);
     }
     if (of)
@@ -190,6 +193,7 @@ static uint32_t durable_by_next(struct replay *rp, uint32_t seq, uint32_t next)
 static void judge_gaps(struct reading *rd)
 {
     struct spool_stats *st = &rd->rp->j->stats;
+    char id[14];
 
     for (unsigned i = 0; i < rd->gaps_n; i++) {
         const struct gap *g = &rd->gaps[i];
@@ -204,8 +208,8 @@ static void judge_gaps(struct reading *rd)
         st->damaged_records++;
         rd->s->damaged = 1;
         log_event(POSTERN_LOG_ERROR, "spool", "spool.damaged",
-                  "segment=%" PRIu32 " at=%" PRIu64 " bytes=%" PRIu64 " message=%016" PRIx64,
-                  rd->s->seq, g->at, g->len, g->id);
+                  "id=%s segment=%" PRIu32 " at=%" PRIu64 " bytes=%" PRIu64,
+                  g->id ? text_id(g->id, id, sizeof id) : "-", rd->s->seq, g->at, g->len);
     }
     if (rd->scan.unreadable)
         rd->s->damaged = 1;
@@ -213,8 +217,8 @@ static void judge_gaps(struct reading *rd)
         st->damaged_segments++;
 }
 
-/* The newest segment is where the last process may have died: what it wrote and did not sync is made
- * durable before it is believed, and a torn end is cut, lest it be taken for damage next time. */
+/* The newest segment is where the last process may have died: what it wrote and did not sync is
+ * made durable before it is believed, and a torn end is cut, lest it pass for damage next time. */
 static int settle_newest(struct reading *rd, const char *name)
 {
     struct journal *j = rd->rp->j;
@@ -240,7 +244,7 @@ static int settle_newest(struct reading *rd, const char *name)
     }
     if (cut)
         rd->s->size = rd->good_end;
-    /* Not so when there is a hole before the end: it was torn, and may not be called damage later. */
+    /* Not with a hole before the end: it was torn, and may not be called damage later. */
     if (!rd->gaps_n || (cut && rd->gaps[0].at >= rd->good_end))
         rd->durable = rd->good_end;
     return 0;
@@ -311,8 +315,8 @@ static int replay_segment(struct replay *rp, uint32_t seq, uint32_t next)
     if (fd >= 0)
         io->close(io->ctx, fd);
     if (r == -EIO) {
-        /* Nothing of it can be read. It is set aside at once: would it come back to life one day, its
-         * messages would not know that they are done. */
+        /* Nothing of it can be read. It is set aside at once: would it come back to life one day,
+         * its messages would not know that they are done. */
         log_event(POSTERN_LOG_ERROR, "spool", "spool.unreadable", "segment=%" PRIu32, seq);
         rd->s->damaged = 1;
         j->stats.damaged_segments++;
@@ -384,8 +388,7 @@ static int by_id(const void *pa, const void *pb)
 static struct journal_entry **sorted_entries(struct journal *j, size_t *ret_n)
 {
     size_t n = 0;
-    struct journal_entry **v =
-        mem_alloc((size_t)(j->stats.live_messages + 1) * sizeof *v);
+    struct journal_entry **v = mem_alloc((size_t)(j->stats.live_messages + 1) * sizeof *v);
 
     LIST_EACH (&j->segments, sn) {
         struct segment *s = CONTAINER(sn, struct segment, link);
@@ -399,11 +402,11 @@ static struct journal_entry **sorted_entries(struct journal *j, size_t *ret_n)
 }
 
 struct telling {
-    struct journal  *j;
+    struct journal *j;
     spool_replay_cb *replay;
-    void            *ctx;
-    char            *buf;
-    size_t           buf_size;
+    void *ctx;
+    char *buf;
+    size_t buf_size;
 };
 
 static int read_into(struct telling *t, struct segment *s, uint64_t at, size_t len, size_t to)
@@ -449,10 +452,12 @@ static int tell(struct telling *t, struct journal_entry *e)
 static void give_up(struct replay *rp, struct journal_entry *e)
 {
     struct journal *j = rp->j;
+    char id[14], name[FORMAT_NAME_LEN + 1];
 
+    format_content_name(name, e->base.id);
     log_event(POSTERN_LOG_ERROR, "spool", "spool.damaged",
-              "segment=%" PRIu32 " at=%" PRIu32 " message=%016" PRIx64 " content_file=%s",
-              e->segment->seq, e->at, e->base.id, e->large ? "bad" : "none");
+              "id=%s segment=%" PRIu32 " at=%" PRIu32 " content_file=%s",
+              text_id(e->base.id, id, sizeof id), e->segment->seq, e->at, e->large ? name : "none");
     j->stats.damaged_records++;
     if (!e->segment->damaged)
         j->stats.damaged_segments++;
@@ -463,12 +468,12 @@ static void give_up(struct replay *rp, struct journal_entry *e)
 
 static int tell_all(struct replay *rp, spool_replay_cb *replay, void *ctx)
 {
-    struct telling t = { .j = rp->j, .replay = replay, .ctx = ctx };
+    struct telling t = { .j = rp->j, .replay = replay, .ctx = ctx, .buf_size = 4096 };
     size_t n;
     struct journal_entry **v = sorted_entries(rp->j, &n);
     int r = 0;
 
-    read_into(&t, NULL, 0, 0, 0); /* so that an empty meta is not NULL */
+    t.buf = mem_alloc(t.buf_size);
     for (size_t i = 0; i < n && r >= 0; i++) {
         r = tell(&t, v[i]);
         if (r > 0)

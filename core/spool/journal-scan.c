@@ -1,7 +1,7 @@
 /* spool/journal-scan.c: see journal-scan.h.
  *
- * Time is linear in the size of the file, whatever is in it: a record whose header is good is passed
- * over by its length, and a header that is not costs one CRC of 28 bytes. */
+ * Time is linear in the size of the file, whatever is in it: a record whose header is good is
+ * passed over by its length, and a header that is not costs one CRC of 28 bytes. */
 #include "spool/journal-scan.h"
 
 #include <stdlib.h>
@@ -59,8 +59,8 @@ static uint32_t crc_at(struct scan *sc, uint64_t at, uint64_t len)
 
     while (len) {
         uint64_t in_window = at >= sc->window_at && at < sc->window_at + sc->window_len
-                                 ? sc->window_at + sc->window_len - at
-                                 : SCAN_WINDOW;
+            ? sc->window_at + sc->window_len - at
+            : SCAN_WINDOW;
         size_t n = (size_t)(len < in_window ? len : in_window);
 
         crc = crc32c(crc, look(sc, at, n), n);
@@ -75,7 +75,7 @@ void scan_init(struct scan *sc, const struct spool_io *io, int fd, uint64_t size
     struct format_header h;
     const unsigned char *p;
 
-    *sc = (struct scan){.io = io, .fd = fd, .size = size};
+    *sc = (struct scan){ .io = io, .fd = fd, .size = size };
     sc->window = mem_alloc(SCAN_WINDOW);
     sc->guess_bytes = SCAN_GUESS * size;
     if (size < FORMAT_HEADER + FORMAT_SEGMENT_LEN)

@@ -1,5 +1,5 @@
-/* spool/journal-scan.h: reads a segment from its beginning, record after record, through a window of
- * constant size; after damage it finds the next good record by magic, header CRC and salt. */
+/* spool/journal-scan.h: reads a segment from its beginning, record after record, through a window
+ * of constant size; after damage it finds the next good record by magic, header CRC and salt. */
 #ifndef SPOOL_JOURNAL_SCAN_H
 #define SPOOL_JOURNAL_SCAN_H
 

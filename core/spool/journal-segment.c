@@ -1,7 +1,8 @@
 /* spool/journal-segment.c: which segments there are, which of them are still needed, and by whom.
  *
- * A segment goes when no message or newest state is in it, no DONE record in it is needed by another
- * segment that still has the message, and no older segment is in the midst of being compacted. */
+ * A segment goes when no message or newest state is in it, no DONE record in it is needed by
+ * another segment that still has the message, and no older segment is in the midst of being
+ * compacted. */
 #include "spool/journal-writer.h"
 
 #include <errno.h>
@@ -124,12 +125,24 @@ void segment_tomb_moved(struct segment *from, struct segment *to, struct segment
     segment_tomb_add(to, of, id);
 }
 
+/* An old copy may stand in a segment that could not be emptied: that one needs the DONE, too. */
+void segment_bury_copies(struct journal *j, struct segment *in, const struct segment *of,
+                         uint64_t id)
+{
+    LIST_EACH (&j->segments, n) {
+        struct segment *s = CONTAINER(n, struct segment, link);
+
+        if (s->barrier && s != of)
+            segment_tomb_add(in, s, id);
+    }
+}
+
 /* --- letting go --- */
 
 static int unused(const struct segment *s)
 {
     return s->sealed && !s->dropping && list_empty(&s->messages) && list_empty(&s->states) &&
-           !s->tombs_needed;
+        !s->tombs_needed;
 }
 
 static void drop(struct journal *j, struct segment *s)

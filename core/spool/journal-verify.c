@@ -50,8 +50,8 @@ static int check_bytes(const struct spool_io *io, int fd, const struct format_la
     return r < 0 ? r : crc == l->crc ? 0 : -EBADMSG;
 }
 
-/* What is wrong for good is out of the way of the name; what the disk just won't read may be readable
- * next time, and is left alone. */
+/* What is wrong for good is out of the way of the name; what the disk just won't read may be
+ * readable next time, and is left alone. */
 static void set_aside(struct journal *j, const char *name)
 {
     const struct spool_io *io = j->cfg.io;
@@ -85,10 +85,10 @@ int verify_content(struct journal *j, struct journal_entry *e)
 }
 
 struct orphans {
-    struct journal     *j;
+    struct journal *j;
     const struct idmap *live;
-    uint64_t           *ids;
-    size_t              n, cap;
+    uint64_t *ids;
+    size_t n, cap;
 };
 
 static void see_name(void *ctx, const char *name)

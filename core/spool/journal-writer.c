@@ -19,7 +19,8 @@
 #include "util/crc32c.h"
 #include "util/mem.h"
 
-#define CONTENT_SYNC_BYTES (8u << 20) /* large content is synced in such steps, so that the last one,
+#define CONTENT_SYNC_BYTES \
+    (8u << 20) /* large content is synced in such steps, so that the last one,
                                          which holds up a group, is short */
 
 struct request *request_new(enum request_kind kind, uint64_t id, size_t payload)
@@ -174,14 +175,16 @@ static void serve_copy(struct writer *w, struct request *r)
 {
     int err = read_copy(r);
 
-    if (err)
+    if (err) {
+        r->u.copy.unreadable = err != -ENOMEM;
         append_finish(w, r, err);
-    else
+    } else {
         append_record(w, r);
+    }
 }
 
-/* The folder is synced before the request goes back: other segments may go only when this one is sure
- * not to come back. */
+/* The folder is synced before the request goes back: other segments may go only when this one is
+ * sure not to come back. */
 static void serve_drop(struct writer *w, struct request *r)
 {
     const struct spool_io *io = w->cfg.io;

@@ -36,8 +36,8 @@ struct copy_part {
     uint32_t             at, len;
 };
 
-/* The file of one large message. The loop's thread owns it; the disk thread works on it only while it
- * serves one of its requests. */
+/* The file of one large message. The loop's thread owns it; the disk thread works on it only while
+ * it serves one of its requests. */
 struct content_file {
     uint64_t id;
     struct journal_put *put; /* loop: NULL when committed or abandoned */
@@ -73,6 +73,7 @@ struct request {
         struct {
             struct copy_part message, state;
             unsigned char   *blob; /* both, one after the other; of the disk thread's making */
+            int              unreadable; /* 1: it failed because of the old segment */
         } copy;
         struct {
             uint32_t        of;   /* number of the message's segment */

@@ -1,8 +1,9 @@
 /* spool/journal.c: opens and closes the shard, and deals out what comes back from the disk thread.
  *
- * The whole engine, and where to look: journal-format (bytes), journal-scan and journal-replay (start),
- * journal-writer and journal-append (disk thread), journal-put, journal-entry, journal-content (a
- * message's life), journal-segment and journal-compact (room). docs/spool.md tells it to people. */
+ * The whole engine, and where to look: journal-format (bytes), journal-scan and journal-replay
+ * (start), journal-writer and journal-append (disk thread), journal-put, journal-entry,
+ * journal-content (a message's life), journal-segment and journal-compact (room). docs/spool.md
+ * tells it to people. */
 #include "spool/journal-writer.h"
 
 #include <errno.h>
@@ -47,8 +48,8 @@ static void dropped(struct journal *j, struct request *r)
         }
         segment_gone(j, s);
     } else {
-        log_event(POSTERN_LOG_ERROR, "spool", "spool.segment.kept",
-                  "segment=%" PRIu32 " error=%s", s->seq, log_q(strerror(-r->result)));
+        log_event(POSTERN_LOG_ERROR, "spool", "spool.segment.kept", "segment=%" PRIu32 " error=%s",
+                  s->seq, log_q(strerror(-r->result)));
         s->dropping = 0; /* the tick tries again */
     }
     request_free(r);
@@ -91,7 +92,7 @@ static void reserve_made(struct journal *j, struct request *r)
 static int made_by_writer(const struct request *r)
 {
     return r->kind == REQ_BEGUN || r->kind == REQ_SEALED ||
-           (r->kind == REQ_TOMB && !r->u.tomb.from);
+        (r->kind == REQ_TOMB && !r->u.tomb.from);
 }
 
 static void came_back(struct journal *j, struct request *r)
@@ -158,8 +159,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 /* --- room --- */
 
-/* Once there is room for mail and for the reserve, the disk thread makes the reserve again; when it has
- * it, mail is accepted again. */
+/* Once there is room for mail and for the reserve, the disk thread makes the reserve again; when it
+ * has it, mail is accepted again. */
 static void look_for_room(struct journal *j)
 {
     const struct spool_io *io = j->cfg.io;
@@ -254,8 +255,8 @@ static void journal_stats(const struct spool *s, struct spool_stats *ret)
 
 /* --- closing --- */
 
-/* Everything comes back, synced or (from a disk that does not work) lost and logged. What comes back
- * may hand over more: a state that waited for an older one, a DONE that waited for a copy. */
+/* Everything comes back, synced or (from a disk that does not work) lost and logged. What comes
+ * back may hand over more: a state that waited for an older one, a DONE that waited for a copy. */
 static void drain(struct journal *j)
 {
     writer_hurry(j->writer);
@@ -268,15 +269,16 @@ static void drain(struct journal *j)
 
 static void free_books(struct journal *j)
 {
-    struct list *n;
+    struct list *head;
 
-    while ((n = list_pop(&j->segments))) {
-        struct segment *s = CONTAINER(n, struct segment, link);
-
-        while (!list_empty(&s->messages))
-            entry_free(j, CONTAINER(s->messages.next, struct journal_entry, in_messages));
-        segment_free(s);
+    /* All entries first: one may have its message and its state in two segments. */
+    LIST_EACH (&j->segments, n) {
+        head = &CONTAINER(n, struct segment, link)->messages;
+        while (!list_empty(head))
+            entry_free(j, CONTAINER(head->next, struct journal_entry, in_messages));
     }
+    while ((head = list_pop(&j->segments)))
+        segment_free(CONTAINER(head, struct segment, link));
     idmap_free(&j->states);
 }
 
@@ -391,7 +393,7 @@ static int open_folder(struct journal *j, int at, const char *name)
     return io->open(io->ctx, at, name, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* A reader takes the lock together with other readers; where there is none yet there is no owner. */
+/* A reader shares the lock with other readers; where there is none yet there is no owner. */
 static int take_lock(struct journal *j, char *why, size_t why_size)
 {
     const struct spool_io *io = j->cfg.io;

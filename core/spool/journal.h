@@ -1,8 +1,9 @@
 /* spool/journal.h: inside the journal engine. Only spool/journal*.c and its tests look in here.
  *
- * Two threads. The loop's thread keeps the books: entries, segments, what is live, the cache. The disk
- * thread writes (journal-writer.h). They exchange requests: each is handed over once, in order, and
- * comes back once: a record when it is durable, so the books never run ahead of the disk. */
+ * Two threads. The loop's thread keeps the books: entries, segments, what is live, the cache. The
+ * disk thread writes (journal-writer.h). They exchange requests: each is handed over once, in
+ * order, and comes back once: a record when it is durable, so the books never run ahead of the
+ * disk. */
 #ifndef SPOOL_JOURNAL_H
 #define SPOOL_JOURNAL_H
 
@@ -14,13 +15,13 @@
 #include "util/list.h"
 #include "util/map.h"
 
-#define JOURNAL_SEGMENT_MIN  4096u            /* bounds of spool_config.segment_bytes; offsets in a */
-#define JOURNAL_SEGMENT_MAX  (1u << 30)       /* segment fit 32 bits, one oversized record included */
-#define JOURNAL_OPEN_MAX     64u              /* sealed segments kept open for readers              */
-#define JOURNAL_HINT_MAX     65536u           /* bytes allocated for a message on a peer's word     */
-#define JOURNAL_HEAD_BYTES   65536u           /* of large content, kept for header scans            */
-#define JOURNAL_CHUNK_BYTES  262144u          /* large content goes to the disk thread in these     */
-#define JOURNAL_BACKLOG      (1u << 20)       /* of one put, handed over and not written: then wait */
+#define JOURNAL_SEGMENT_MIN 4096u      /* bounds of spool_config.segment_bytes; offsets in a */
+#define JOURNAL_SEGMENT_MAX (1u << 30) /* segment fit 32 bits, one oversized record included */
+#define JOURNAL_OPEN_MAX    64u        /* segments kept open for readers                     */
+#define JOURNAL_HINT_MAX    65536u     /* bytes allocated for a message on a peer's word     */
+#define JOURNAL_HEAD_BYTES  65536u     /* of large content, kept for header scans            */
+#define JOURNAL_CHUNK_BYTES 262144u    /* large content goes to the disk thread in these     */
+#define JOURNAL_BACKLOG     (1u << 20) /* of one put, handed over and not written: then wait */
 
 /* A descriptor shared by reference: of a segment or a content file; readers may outlive both. */
 struct journal_file {
@@ -58,7 +59,7 @@ struct segment {
     int64_t              sealed_usec;  /* since when it is not written any more; monotonic */
     unsigned             sealed : 1;
     unsigned             damaged : 1;  /* renamed instead of deleted */
-    unsigned             barrier : 1;  /* has messages that are elsewhere too: goes before younger ones */
+    unsigned             barrier : 1;  /* has copies of what is elsewhere: goes before younger */
     unsigned             dropping : 1;
     unsigned             unmovable : 1; /* compaction met something that it can't read */
     struct journal_file *file;          /* NULL: not open now */
@@ -126,7 +127,7 @@ struct journal {
 };
 
 /* journal.c */
-void journal_hand(struct journal *j, struct request *r); /* to the disk thread, at the end of the turn */
+void journal_hand(struct journal *j, struct request *r); /* to the disk thread, at turn's end */
 int  journal_accepts(struct journal *j);                 /* 0, -ENOSPC, -EIO, -EROFS */
 void journal_disk_full(struct journal *j);               /* a write met -ENOSPC */
 
@@ -137,10 +138,12 @@ void            segment_add(struct journal *j, struct segment *s); /* at its pla
 struct segment *segment_find(const struct journal *j, uint32_t seq);
 void segment_tomb_add(struct segment *in, struct segment *of, uint64_t id);
 void segment_tomb_moved(struct segment *from, struct segment *to, struct segment *of, uint64_t id);
+void segment_bury_copies(struct journal *j, struct segment *in, const struct segment *of,
+                         uint64_t id);
 void segment_check(struct journal *j, struct segment *s); /* something in it died */
 void segment_sweep(struct journal *j);                    /* lets go of all that can go */
 void segment_gone(struct journal *j, struct segment *s);  /* its file is deleted */
-struct journal_file *segment_open(struct journal *j, struct segment *s); /* NULL with errno; a new ref */
+struct journal_file *segment_open(struct journal *j, struct segment *s); /* a ref; NULL: errno */
 void segment_opened(struct journal *j, struct segment *s, struct journal_file *f); /* takes f */
 void segment_close(struct journal *j, struct segment *s);
 
@@ -159,7 +162,7 @@ void journal_hand_done(struct journal *j, struct journal_entry *e);
 
 /* journal-content.c: the cache, and reading from disk. */
 struct cached *cached_new(char *data, uint64_t size);
-void cache_put(struct journal *j, struct journal_entry *e, struct cached *c); /* takes a reference */
+void cache_put(struct journal *j, struct journal_entry *e, struct cached *c); /* takes c's ref */
 void cache_drop(struct journal *j, struct journal_entry *e);
 postern_content *journal_content(struct spool *s, struct spool_entry *e);
 int  journal_read_meta(struct spool *s, struct spool_entry *e, void **ret, size_t *ret_len);
@@ -185,7 +188,7 @@ void compact_consider(struct journal *j); /* soon */
 void compact_completed(struct journal *j, struct request *r); /* COPY and TOMB */
 
 /* journal-verify.c: the files of large messages, at start. */
-int  verify_content(struct journal *j, struct journal_entry *e); /* 0; 1: damaged; -errno: can't say */
+int  verify_content(struct journal *j, struct journal_entry *e); /* 0; 1: damaged; -errno */
 void verify_orphans(struct journal *j, const struct idmap *live, int damage);
 
 /* journal-replay.c: fills in j->segments and entries. 0, or -errno with why. */

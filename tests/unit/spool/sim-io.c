@@ -15,27 +15,27 @@
 #define SECTOR  512u
 
 struct sim_file {
-    int    fd;   /* what a running process sees */
-    char  *base; /* durable when the log began */
+    int fd;     /* what a running process sees */
+    char *base; /* durable when the log began */
     size_t base_len;
 };
 
 struct sim_name {
     struct sim_name *next;
     struct sim_file *file;
-    int              folder;
-    char             name[40];
+    int folder;
+    char name[40];
 };
 
 enum op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_CREATE, OP_UNLINK, OP_RENAME, OP_SYNC_DIR };
 
 struct sim_op {
-    enum op_kind     kind;
+    enum op_kind kind;
     struct sim_file *file;
-    int              folder;
-    uint64_t         at, len;
-    char            *data;
-    char             name[40], to[40];
+    int folder;
+    uint64_t at, len;
+    char *data;
+    char name[40], to[40];
 };
 
 uint32_t sim_random(uint32_t *seed)
@@ -211,7 +211,8 @@ static uint64_t taken(struct sim *sim, const struct sim_file *f, uint64_t at, ui
     uint64_t end = at + len, size = file_size(f);
 
     if (sim->faults.capacity && end > size) {
-        uint64_t all = used(sim), room = all < sim->faults.capacity ? sim->faults.capacity - all : 0;
+        uint64_t all = used(sim),
+                 room = all < sim->faults.capacity ? sim->faults.capacity - all : 0;
 
         if (end - size > room)
             len = size + room > at ? size + room - at : 0;
@@ -455,7 +456,7 @@ static int sim_list(void *ctx, int dir, void (*each)(void *each_ctx, const char 
 /* --- what a crash leaves --- */
 
 struct bytes {
-    char  *p;
+    char *p;
     size_t len;
 };
 

@@ -2,8 +2,9 @@
  * would have left at any point; and that fails when told to.
  *
  * Nothing is durable by itself: written bytes need fdatasync of the file, names need fsync of the
- * folder. At a crash each unsynced thing may be there or not, whatever the order, and the last write
- * may be torn at any byte. Descriptors are real (memfd), so that content is read the usual way. */
+ * folder. At a crash each unsynced thing may be there or not, whatever the order, and the last
+ * write may be torn at any byte. Descriptors are real (memfd), so that content is read the usual
+ * way. */
 #ifndef TESTS_SPOOL_SIM_IO_H
 #define TESTS_SPOOL_SIM_IO_H
 
@@ -54,7 +55,8 @@ enum sim_luck { SIM_NOTHING, SIM_EVERYTHING, SIM_CHANCE };
 struct sim *sim_new(uint32_t seed);
 void        sim_free(struct sim **sim);
 size_t      sim_time(struct sim *sim); /* how many operations were logged */
-/* The disk as a crash after `ops` operations leaves it; with SIM_CHANCE the next one may be half done. */
+/* The disk as a crash after `ops` operations leaves it; with SIM_CHANCE the next one may be half
+ * done. */
 struct sim *sim_crash(struct sim *sim, size_t ops, enum sim_luck luck, uint32_t seed);
 void        sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 

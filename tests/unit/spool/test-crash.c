@@ -1,5 +1,6 @@
-/* A crash at any moment, with any part of what was not synced on the disk or not: what was acknowledged
- * is there and intact, what was done for sure does not come back, and no crash looks like damage.
+/* A crash at any moment, with any part of what was not synced on the disk or not: what was
+ * acknowledged is there and intact, what was done for sure does not come back, and no crash looks
+ * like damage.
  *
  *   test-crash [lives [seed]]     more random histories, from another seed */
 #include <setjmp.h>
@@ -107,7 +108,7 @@ static struct message *any_live(struct world *w, int to_end)
     return NULL;
 }
 
-/* Once, and then the disk works again: a new segment is begun, and the outcomes are written there. */
+/* Once, and then the disk works again: a new segment is begun, for the outcomes too. */
 static void have_a_fault(struct world *w)
 {
     struct sim_faults f = { .short_writes = sim_random(&w->seed) & 1 };
@@ -161,8 +162,7 @@ static void random_histories_survive_crash_after_crash(void **state)
                 do_something(w);
             ops = sim_time(w->sim);
             ops -= sim_random(&w->seed) % (ops / 2 + 1);
-            world_crash(w, ops, (enum sim_luck)(sim_random(&w->seed) % 3),
-                        sim_random(&w->seed));
+            world_crash(w, ops, (enum sim_luck)(sim_random(&w->seed) % 3), sim_random(&w->seed));
         }
         world_free(&w);
     }

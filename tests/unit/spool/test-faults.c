@@ -1,5 +1,5 @@
-/* A disk that fills up, fails, and recovers: what was acknowledged stays, what was not is refused in
- * time, and outcomes are never lost while the process lives. */
+/* A disk that fills up, fails, and recovers: what was acknowledged stays, what was not is refused
+ * in time, and outcomes are never lost while the process lives. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,6 +129,7 @@ static void a_disk_that_stays_broken_is_tried_again(void **state)
     faults(w, (struct sim_faults){ .sync_fails = -1, .write_fails = -1 });
     world_put(w, 10);
     world_until(w, failed);
+    world_settle(w);
     assert_int_equal(w->messages[2]->result, -EIO);
     assert_int_equal(spool_put_new(w->spool, spool_new_id(w->spool), 0, &put), -EIO);
     /* Deliveries go on; what became of them is kept in memory. */

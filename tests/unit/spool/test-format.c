@@ -124,9 +124,21 @@ static void a_content_name_cannot_leave_its_folder(void **state)
 static void only_our_own_file_names_are_taken(void **state)
 {
     static const char *const bad[] = {
-        "1.seg",        "0000001.seg",   "00000000.seg",    "000000001.seg", "4294967296.seg",
-        "00000001.sega", "00000001.seg.", "x0000001.seg",    "00000001",      ".seg",
-        "-0000001.seg", "00000001.SEG",  "99999999999.seg", "",              "00000001.damaged",
+        "1.seg",
+        "0000001.seg",
+        "00000000.seg",
+        "000000001.seg",
+        "4294967296.seg",
+        "00000001.sega",
+        "00000001.seg.",
+        "x0000001.seg",
+        "00000001",
+        ".seg",
+        "-0000001.seg",
+        "00000001.SEG",
+        "99999999999.seg",
+        "",
+        "00000001.damaged",
     };
     char name[FORMAT_FILE_NAME];
     uint32_t seq = 0;

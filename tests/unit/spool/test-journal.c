@@ -404,6 +404,39 @@ static void a_meta_beyond_its_limit_is_refused_and_the_spool_goes_on(void **stat
     world_free(&w);
 }
 
+static void the_real_file_system_does_as_well(void **state)
+{
+    char folder[] = "/tmp/test-journal-XXXXXX", path[64], command[96];
+    struct world *w = world_new(16);
+    struct spool_config cfg = w->cfg;
+    struct spool *other;
+    char why[200];
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/shard", folder);
+    w->real = 1;
+    w->cfg.path = cfg.path = path;
+    assert_int_equal(world_open(w), 0);
+    for (int i = 0; i < 20; i++)
+        world_put(w, i % 5 ? (size_t)i * 70 : 20000);
+    world_settle(w);
+    assert_int_equal(spool_open(&cfg, NULL, NULL, NULL, &other, why, sizeof why), -EBUSY);
+    for (int i = 0; i < 10; i++)
+        world_done(w->messages[i]);
+    world_state(w->messages[12], 1);
+    world_settle_done(w);
+    world_close(w);
+    assert_int_equal(world_open(w), 0);
+    assert_int_equal(world_stats(w).live_messages, 10);
+    assert_int_equal(w->messages[12]->seen_state, 0);
+    for (int i = 10; i < 20; i++)
+        assert_true(world_intact(w->messages[i]));
+    world_free(&w);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +455,7 @@ int main(void)
         cmocka_unit_test(ids_ascend_when_the_clock_has_jumped_back),
         cmocka_unit_test(a_reader_changes_nothing_and_cannot_write),
         cmocka_unit_test(a_meta_beyond_its_limit_is_refused_and_the_spool_goes_on),
+        cmocka_unit_test(the_real_file_system_does_as_well),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/log.h"
 #include "util/clock.h"
 #include "util/content.h"
 #include "util/mem.h"
@@ -48,15 +49,18 @@ static int which_state(const struct message *m, const void *state, size_t len)
 /* --- the process --- */
 
 struct state_wait {
-    struct list     link;
+    struct list link;
     struct message *m;
-    unsigned        i;
+    unsigned i;
 };
 
 struct world *world_new(uint32_t seed)
 {
     struct world *w = mem_zalloc(sizeof *w);
+    const struct log_config quiet = { .level = -1 };
 
+    if (!getenv("SPOOL_LOG"))
+        log_open(&quiet); /* every fault is reported, and there are many */
     w->seed = seed ? seed : 1;
     w->sim = sim_new(seed);
     list_init(&w->waits);
@@ -85,9 +89,9 @@ static struct message *message_by_id(struct world *w, uint64_t id)
 static void complain(struct world *w, const struct message *m, const char *what)
 {
     w->wrong = 1;
-    fprintf(stderr, "# message %zu: %s (acked %zd, done %zd/%zd)\n",
-            m ? (size_t)(m->id >> 8) : 0, what, m ? (ssize_t)m->acked : 0,
-            m ? (ssize_t)m->done_asked : 0, m ? (ssize_t)m->done_durable : 0);
+    fprintf(stderr, "# message %zu: %s (acked %zd, done %zd/%zd)\n", m ? (size_t)(m->id >> 8) : 0,
+            what, m ? (ssize_t)m->acked : 0, m ? (ssize_t)m->done_asked : 0,
+            m ? (ssize_t)m->done_durable : 0);
 }
 
 static void replayed(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
@@ -116,7 +120,7 @@ static int open_on(struct world *w, struct sim *sim, struct loop *loop, struct s
 {
     struct spool_config cfg = w->cfg;
 
-    cfg.io = &sim->io;
+    cfg.io = w->real ? NULL : &sim->io;
     for (size_t i = 0; i < w->messages_n; i++) {
         w->messages[i]->seen = 0;
         w->messages[i]->seen_state = -1;
@@ -171,8 +175,8 @@ void world_free(struct world **pw)
     free(w);
 }
 
-/* What is now known for sure about each message, seen from the life that begins: everything that was
- * found was promised at its moment 0, and what was not found is gone for good. */
+/* What is now known for sure about each message, seen from the life that begins: everything that
+ * was found was promised at its moment 0, and what was not found is gone for good. */
 static void begin_life(struct world *w)
 {
     size_t kept = 0;
@@ -372,7 +376,7 @@ int world_intact(struct message *m)
     void *meta = NULL;
     size_t len = 0;
     int ok = spool_read_meta(m->world->spool, m->entry, &meta, &len) == 0 &&
-             len == meta_of(m, buf) && !memcmp(meta, buf, len);
+        len == meta_of(m, buf) && !memcmp(meta, buf, len);
 
     free(meta);
     return ok && content_intact(m->world->spool, m);

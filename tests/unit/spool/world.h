@@ -1,5 +1,6 @@
-/* A spool on a simulated disk, and what must be in it: every message with the moments (in operations
- * of the disk) at which it was promised, changed and ended. After a crash the two are compared. */
+/* A spool on a simulated disk, and what must be in it: every message with the moments (in
+ * operations of the disk) at which it was promised, changed and ended. After a crash the two are
+ * compared. */
 #ifndef TESTS_SPOOL_WORLD_H
 #define TESTS_SPOOL_WORLD_H
 
@@ -38,6 +39,7 @@ struct world {
     uint32_t            seed;
     struct list         waits; /* for states */
     unsigned            in_flight; /* commits and states that were not answered */
+    int                 real;      /* on the real file system, in cfg.path */
     int                 wrong;     /* a replay showed something that never was */
     char                why[256];
 };
