@@ -51,7 +51,11 @@ int control_connect(const struct config *cfg, char kind, int quiet, struct contr
     }
     *ret = mem_zalloc(sizeof **ret);
     (*ret)->fd = fd;
-    return control_send_bytes(*ret, &kind, 1) < 0 ? EX_UNAVAILABLE : 0;
+    if (control_send_bytes(*ret, &kind, 1) >= 0)
+        return 0;
+    return quiet ? EX_UNAVAILABLE
+                 : cli_error(EX_UNAVAILABLE, "the gateway on %s hung up at once; it may be busy, or stopping",
+                             cfg->control.socket);
 }
 
 void control_close(struct control_client **c)
@@ -128,13 +132,11 @@ json_t *control_answer_read(struct control_client *c, int *ret_code)
 json_t *control_ask(struct control_client *c, json_t *request, int *ret_code)
 {
     char *text = json_dumps(request, JSON_COMPACT);
-    int   ok = text && control_send_bytes(c, text, strlen(text)) >= 0 &&
-               control_send_bytes(c, "\n", 1) >= 0;
 
+    /* When sending fails, the gateway may have said why before it hung up. */
+    if (text && control_send_bytes(c, text, strlen(text)) >= 0)
+        control_send_bytes(c, "\n", 1);
     free(text);
     json_decref(request);
-    if (ok)
-        return control_answer_read(c, ret_code);
-    *ret_code = cli_error(EX_TEMPFAIL, "the gateway closed the connection");
-    return NULL;
+    return control_answer_read(c, ret_code);
 }

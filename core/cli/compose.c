@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/mailboxes.h"
+#include "message/header.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/text.h"
@@ -49,6 +50,23 @@ struct fields { /* what the header has */
     int from, date, message_id;
 };
 
+/* The name as a quoted string; what would end it, or the line, is escaped or left out. */
+static void add_from(const struct compose *c, const char *sender, struct buf *out)
+{
+    buf_adds(out, "From: ");
+    if (c->full_name && *c->full_name) {
+        buf_addc(out, '"');
+        for (const char *p = c->full_name; *p; p++) {
+            if (*p == '"' || *p == '\\')
+                buf_addc(out, '\\');
+            if ((unsigned char)*p >= 0x20 && *p != 0x7f)
+                buf_addc(out, *p);
+        }
+        buf_adds(out, "\" ");
+    }
+    buf_printf(out, "<%s>\r\n", *sender ? sender : "MAILER-DAEMON");
+}
+
 static void add_missing(const struct compose *c, const struct config *cfg, const struct fields *f,
                         const char *sender, struct buf *out)
 {
@@ -57,10 +75,8 @@ static void add_missing(const struct compose *c, const struct config *cfg, const
 
     if (!f->date)
         buf_printf(out, "Date: %s\r\n", postern_date_format(now / 1000000, date, sizeof date));
-    if (!f->from && c->full_name)
-        buf_printf(out, "From: \"%s\" <%s>\r\n", c->full_name, *sender ? sender : "MAILER-DAEMON");
-    else if (!f->from)
-        buf_printf(out, "From: <%s>\r\n", *sender ? sender : "MAILER-DAEMON");
+    if (!f->from)
+        add_from(c, sender, out);
     if (!f->message_id)
         buf_printf(out, "Message-ID: <%s.%u@%s>\r\n", text_id((uint64_t)now, id, sizeof id),
                    (unsigned)getpid(), cfg->server.hostname);
@@ -71,12 +87,23 @@ static int is_rcpt_field(const struct postern_field *f)
     return postern_field_is(f, "To") || postern_field_is(f, "Cc") || postern_field_is(f, "Bcc");
 }
 
+/* Length of the "From " line that a mailbox file puts before a message; 0 when there is none. */
+static size_t from_line(const struct buf *raw)
+{
+    const char *end;
+
+    if (raw->len < 5 || memcmp(raw->data, "From ", 5))
+        return 0;
+    end = memchr(raw->data, '\n', raw->len);
+    return end ? (size_t)(end - raw->data) + 1 : 0;
+}
+
 /* Copies the header without Bcc, notes what is there, and gathers -t recipients. Where the body begins. */
 static size_t scan_header(const struct compose *c, const struct buf *raw, struct fields *seen,
                           json_t *rcpts, struct buf *out)
 {
     struct postern_field f = {.size = sizeof f};
-    size_t               pos = 0;
+    size_t               pos = from_line(raw);
 
     while (postern_field_next(raw->data, raw->len, &pos, &f) > 0) {
         seen->from |= postern_field_is(&f, "From");
@@ -92,7 +119,7 @@ static size_t scan_header(const struct compose *c, const struct buf *raw, struct
 }
 
 /* With -t, addresses on the command line are taken off the list, as sendmail does. */
-static void finish_rcpts(const struct compose *c, const char *hostname, json_t *found, json_t *out)
+static int finish_rcpts(const struct compose *c, const char *hostname, json_t *found, json_t *out)
 {
     json_t *r;
     size_t  i;
@@ -101,15 +128,22 @@ static void finish_rcpts(const struct compose *c, const char *hostname, json_t *
         mailboxes_each(c->rcpts[k], strlen(c->rcpts[k]), mailboxes_append, found);
     json_array_foreach (found, i, r) {
         const char *addr = json_string_value(r);
-        char       *full = qualify(addr, hostname);
+        char       *full;
         int         drop = 0;
 
+        if (!addr)
+            return cli_error(EX_DATAERR, "a recipient's address is neither ASCII nor UTF-8");
+        full = qualify(addr, hostname);
         for (size_t k = 0; c->from_header && k < c->rcpt_n; k++)
             drop |= !text_casecmp(c->rcpts[k], addr);
         if (!drop)
             json_array_append_new(out, json_string(full));
         free(full);
     }
+    if (json_array_size(out))
+        return 0;
+    return cli_error(EX_USAGE, c->from_header ? "no recipients were found in the message's To, Cc and Bcc"
+                                              : "no recipients were named");
 }
 
 static int has_8bit(const char *s, size_t len)
@@ -121,6 +155,19 @@ static int has_8bit(const char *s, size_t len)
     return 0;
 }
 
+/* SMTPUTF8 is for what is not ASCII in the header or in an address (RFC 6531 1.2); a body is not meant. */
+static int needs_utf8(const struct buf *content, const char *sender, const json_t *rcpts)
+{
+    int     yes = has_8bit(content->data, header_end(content->data, content->len)) ||
+              has_8bit(sender, strlen(sender));
+    json_t *r;
+    size_t  i;
+
+    json_array_foreach (rcpts, i, r)
+        yes |= has_8bit(json_string_value(r), json_string_length(r));
+    return yes;
+}
+
 int compose_message(const struct compose *c, const struct config *cfg, FILE *in, int dot_ends,
                     struct buf *content, json_t **ret_request)
 {
@@ -128,26 +175,24 @@ int compose_message(const struct compose *c, const struct config *cfg, FILE *in,
     struct fields seen = {0};
     json_t       *found = json_array(), *rcpts = json_array();
     char         *sender = qualify(c->sender, cfg->server.hostname);
-    size_t        body;
+    size_t        body = 0;
     int           code = read_lines(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
 
     if (!code) {
         buf_reserve(&raw, 1);
         body = scan_header(c, &raw, &seen, found, &head);
-        finish_rcpts(c, cfg->server.hostname, found, rcpts);
+        code = finish_rcpts(c, cfg->server.hostname, found, rcpts);
+    }
+    if (!code) {
         add_missing(c, cfg, &seen, sender, content);
         buf_add(content, head.data, head.len);
         buf_adds(content, "\r\n"); /* also before a body that began without a separating line */
         buf_add(content, raw.data + body, raw.len - body);
-        if (!json_array_size(rcpts))
-            code = cli_error(EX_USAGE, "no recipients were found in the message's To, Cc and Bcc");
-    }
-    if (!code) {
         *ret_request = json_pack("{s:s, s:s, s:O, s:I, s:b}", "verb", "submit", "sender", sender, "rcpts",
                                  rcpts, "size", (json_int_t)content->len, "utf8",
-                                 has_8bit(head.data, head.len));
+                                 needs_utf8(content, sender, rcpts));
         if (!*ret_request)
-            code = cli_error(EX_DATAERR, "an address is not valid UTF-8");
+            code = cli_error(EX_DATAERR, "the sender's address is neither ASCII nor UTF-8");
     }
     json_decref(found);
     json_decref(rcpts);

@@ -13,6 +13,13 @@ struct scan {
     int         has_angle;
 };
 
+/* What is handed out is C text. A NUL must not cut an address short and make it another one's: it becomes
+ * a control character, which no address may have. */
+static void add(struct buf *to, char c)
+{
+    buf_addc(to, c ? c : '\177');
+}
+
 /* p is behind the opening one; comments nest. */
 static void skip_comment(struct scan *s)
 {
@@ -34,12 +41,20 @@ static void copy_quoted(struct scan *s, struct buf *to)
     buf_addc(to, '"');
     while (s->p < s->end && *s->p != '"') {
         if (*s->p == '\\' && s->p + 1 < s->end)
-            buf_addc(to, *s->p++);
-        buf_addc(to, *s->p++);
+            add(to, *s->p++);
+        add(to, *s->p++);
     }
     buf_addc(to, '"');
     if (s->p < s->end)
         s->p++;
+}
+
+/* An address literal, whose colons ("[IPv6:2001:db8::1]") are no group's. The bracket was taken. */
+static void copy_literal(struct scan *s, struct buf *to)
+{
+    buf_addc(to, '[');
+    while (s->p < s->end && *s->p != ']' && *s->p != ',' && *s->p != '>')
+        add(to, *s->p++);
 }
 
 static void flush(struct scan *s, void (*each)(void *ctx, const char *address), void *ctx)
@@ -68,6 +83,8 @@ static void scan_char(struct scan *s, char c, int *in_angle, void (*each)(void *
         skip_comment(s);
     else if (c == '"')
         copy_quoted(s, to);
+    else if (c == '[')
+        copy_literal(s, to);
     else if (c == '<')
         *in_angle = s->has_angle = 1;
     else if (c == '>')
@@ -78,7 +95,7 @@ static void scan_char(struct scan *s, char c, int *in_angle, void (*each)(void *
              !(s->word.len && s->word.data[s->word.len - 1] == ':'))
         buf_clear(&s->word); /* a group's name; but NODE::USER keeps its colons */
     else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
-        buf_addc(to, c);
+        add(to, c);
 }
 
 void mailboxes_each(const char *text, size_t len, void (*each)(void *ctx, const char *address), void *ctx)
@@ -98,5 +115,7 @@ void mailboxes_each(const char *text, size_t len, void (*each)(void *ctx, const 
 
 void mailboxes_append(void *ctx, const char *address)
 {
-    json_array_append_new(ctx, json_string(address));
+    json_t *text = json_string(address);
+
+    json_array_append_new(ctx, text ? text : json_null());
 }

@@ -7,6 +7,7 @@
 /* Calls each(ctx, address) for every mailbox of an RFC 5322 address list: display names, comments, group
  * names and source routes taken off, folding undone. Never trusts its input. */
 void mailboxes_each(const char *text, size_t len, void (*each)(void *ctx, const char *address), void *ctx);
-void mailboxes_append(void *ctx, const char *address); /* ctx: a json_t array of strings */
+/* ctx: a json_t array of strings; null for an address that is not UTF-8 and so can't be asked for. */
+void mailboxes_append(void *ctx, const char *address);
 
 #endif

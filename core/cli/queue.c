@@ -218,6 +218,19 @@ static int is_action(const char *s)
     return !strcmp(s, "retry") || !strcmp(s, "hold") || !strcmp(s, "release") || !strcmp(s, "remove");
 }
 
+/* 1, or -1: printed, as options are. */
+static int parse_limit(struct query *q, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    q->limit = strtol(text, &end, 10);
+    if (end != text && !*end && !errno && q->limit > 0)
+        return 1;
+    cli_usage("queue", "--limit %s: expected a number from 1", text);
+    return -1;
+}
+
 static int option(struct query *q, int argc, char **argv, int *i)
 {
     const struct {
@@ -234,7 +247,7 @@ static int option(struct query *q, int argc, char **argv, int *i)
     if (r)
         return r;
     if ((r = cli_value("--limit", argc, argv, i, &limit)))
-        q->limit = r > 0 ? atol(limit) : 0;
+        r = r > 0 ? parse_limit(q, limit) : r;
     else if (!strcmp(argv[*i], "--held"))
         r = q->filter.held = 1;
     else if (!strcmp(argv[*i], "--all"))

@@ -37,10 +37,10 @@ static int user_name(struct send_args *a, char *buf, size_t size)
 }
 
 /* An option letter with its value in the same word or the next one, as getopt would. */
-static const char *letter_value(int argc, char **argv, int *i)
+static const char *letter_value(const char *rest, int argc, char **argv, int *i)
 {
-    if (argv[*i][2])
-        return argv[*i] + 2;
+    if (*rest)
+        return rest;
     return *i + 1 < argc ? argv[++*i] : NULL;
 }
 
@@ -60,49 +60,50 @@ static int mode_option(struct send_args *a, const char *mode)
     }
 }
 
-static int letter_option(struct send_args *a, int argc, char **argv, int *i)
+static int value_option(struct send_args *a, char letter, const char *v)
 {
-    const char *v;
-
-    switch (argv[*i][1]) {
+    switch (letter) {
     case 'f':
     case 'r':
-        v = letter_value(argc, argv, i);
         if (!v)
-            return cli_usage("send", "-%c needs an address", argv[*i][1]);
+            return cli_usage("send", "-%c needs an address", letter);
         a->compose.sender = strcmp(v, "<>") ? v : "";
         return 0;
     case 'F':
-        a->compose.full_name = letter_value(argc, argv, i);
+        a->compose.full_name = v;
         return 0;
-    case 't':
-        a->compose.from_header = 1;
-        return 0;
-    case 'i':
-        a->dot_ends = 0;
-        return 0;
-    case 'b':
-        return mode_option(a, argv[*i] + 2);
     case 'o':
-        if (argv[*i][2] == 'i')
+        if (v && *v == 'i')
             a->dot_ends = 0;
-        else if (!argv[*i][2])
-            ++*i;
-        return 0;
-    case 'B': /* body type: found out from the content */
-    case 'N': /* DSN conditions and the like: not supported yet, and harmless to ignore */
-    case 'R':
-    case 'V':
-    case 'O':
-    case 'L':
-    case 'p':
-    case 'h':
-    case 'X':
-        letter_value(argc, argv, i);
         return 0;
     default:
-        return 0; /* -v -m -n -e* -q* -U -G -A*: as every sendmail, taken and ignored */
+        return 0; /* the rest is taken and ignored */
     }
+}
+
+/* Letters that take a value, in the same word or the next one. Not heeded: B (body type: found out from
+ * the content), N R V (DSN conditions: not supported yet), C D h L O p X (other programs' settings). */
+#define VALUE_LETTERS "fFroBNRVCDhLOpX"
+/* Letters whose value, if any, is in the same word. Not heeded: A d e q. */
+#define TAIL_LETTERS "Adeq"
+
+/* One word of options: "-i", "-ti", "-fann@example.com", "-oi". */
+static int letter_option(struct send_args *a, int argc, char **argv, int *i)
+{
+    for (const char *p = argv[*i] + 1; *p; p++) {
+        if (*p == 'b')
+            return mode_option(a, p + 1);
+        if (strchr(VALUE_LETTERS, *p))
+            return value_option(a, *p, letter_value(p + 1, argc, argv, i));
+        if (strchr(TAIL_LETTERS, *p))
+            return 0;
+        if (*p == 't')
+            a->compose.from_header = 1;
+        else if (*p == 'i')
+            a->dot_ends = 0;
+        /* -v -m -n -U -G and the like: as every sendmail, taken and ignored */
+    }
+    return 0;
 }
 
 static int parse(struct send_args *a, int argc, char **argv)
@@ -137,7 +138,12 @@ static int pump(int fd)
     struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
     char          buf[16384];
 
-    while (poll(p, 2, -1) >= 0 || errno == EINTR) {
+    for (;;) {
+        if (poll(p, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return EX_OSERR;
+        }
         if (p[1].revents) {
             ssize_t n = recv(fd, buf, sizeof buf, 0);
 
@@ -157,27 +163,42 @@ static int pump(int fd)
             }
         }
     }
-    return EX_OSERR;
 }
 
-static int submit(struct send_args *a, const struct config *cfg, struct control_client *cc)
+/* Callers of sendmail keep what they could not send, and try again. */
+static int connect_to(const struct config *cfg, char kind, struct control_client **ret)
 {
-    struct buf content = {0};
-    json_t    *request = NULL, *answer = NULL;
-    int        code = compose_message(&a->compose, cfg, stdin, a->dot_ends, &content, &request);
+    int code = control_connect(cfg, kind, 0, ret);
 
-    if (!code) {
-        char *line = json_dumps(request, JSON_COMPACT);
+    return code == EX_UNAVAILABLE ? EX_TEMPFAIL : code;
+}
 
-        /* Request line, content, then the one answer. */
-        if (!line || control_send_bytes(cc, line, strlen(line)) < 0 || control_send_bytes(cc, "\n", 1) < 0)
-            code = cli_error(EX_TEMPFAIL, "the gateway closed the connection");
-        free(line);
-    }
-    if (!code) {
-        control_send_bytes(cc, content.data, content.len);
-        answer = control_answer_read(cc, &code);
-    }
+/* Request line, content, then the one answer; which may come early and end the dialogue, so that it is
+ * read even when sending fails. */
+static json_t *ask_submit(struct control_client *cc, const json_t *request, const struct buf *content,
+                          int *ret_code)
+{
+    char *line = json_dumps(request, JSON_COMPACT);
+
+    if (line && control_send_bytes(cc, line, strlen(line)) >= 0 && control_send_bytes(cc, "\n", 1) >= 0)
+        control_send_bytes(cc, content->data, content->len);
+    free(line);
+    return control_answer_read(cc, ret_code);
+}
+
+static int submit(struct send_args *a, const struct config *cfg)
+{
+    struct buf             content = {0};
+    struct control_client *cc = NULL;
+    json_t                *request = NULL, *answer = NULL;
+    int                    code;
+
+    /* The message is read before the gateway is bothered: who writes it may take hours. */
+    code = compose_message(&a->compose, cfg, stdin, a->dot_ends, &content, &request);
+    if (!code)
+        code = connect_to(cfg, 'C', &cc);
+    if (!code)
+        answer = ask_submit(cc, request, &content, &code);
     if (answer && !code && a->common.json) {
         json_dumpf(answer, stdout, 0);
         putchar('\n');
@@ -185,25 +206,31 @@ static int submit(struct send_args *a, const struct config *cfg, struct control_
     json_decref(answer);
     json_decref(request);
     buf_free(&content);
+    control_close(&cc);
+    return code;
+}
+
+static int dialogue(const struct config *cfg)
+{
+    struct control_client *cc = NULL;
+    int                    code = connect_to(cfg, 'S', &cc);
+
+    if (!code)
+        code = pump(control_fd(cc));
+    control_close(&cc);
     return code;
 }
 
 static int send_main(struct send_args *a)
 {
-    struct config         *cfg = NULL;
-    struct control_client *cc = NULL;
-    char                   user[64];
-    int                    code = cli_load_config(&a->common, &cfg);
+    struct config *cfg = NULL;
+    char           user[64];
+    int            code = cli_load_config(&a->common, &cfg);
 
     if (code)
         return code;
     user_name(a, user, sizeof user);
-    code = control_connect(cfg, a->smtp ? 'S' : 'C', 0, &cc);
-    if (code == EX_UNAVAILABLE)
-        code = EX_TEMPFAIL; /* callers of sendmail keep what they could not send */
-    if (!code)
-        code = a->smtp ? pump(control_fd(cc)) : submit(a, cfg, cc);
-    control_close(&cc);
+    code = a->smtp ? dialogue(cfg) : submit(a, cfg);
     config_free(&cfg);
     return code;
 }

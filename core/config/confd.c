@@ -13,7 +13,8 @@ struct folder {
     const char *dir; /* as the operator wrote it, without a final slash */
     int fd;
     size_t bytes;
-    struct config_loader *loader;
+    config_file_cb *add;
+    void *ctx;
     struct config_errors *errors;
 };
 
@@ -53,7 +54,7 @@ static int read_one(struct folder *f, const char *name)
         return -EFBIG;
     }
     f->bytes += len;
-    config_loader_add(f->loader, path, text, len);
+    f->add(f->ctx, path, text, len);
     return 0;
 }
 
@@ -75,11 +76,11 @@ static int read_all(struct folder *f, struct dirent **names, int n)
     return first;
 }
 
-int config_read_folder(const char *dir, struct config_loader *l, struct config_errors *errors,
+int config_read_folder(const char *dir, config_file_cb *add, void *ctx, struct config_errors *errors,
                        int *ret_any)
 {
     char *trimmed AUTO_FREE = mem_strdup(dir);
-    struct folder f = { .dir = trimmed, .fd = -1, .loader = l, .errors = errors };
+    struct folder f = { .dir = trimmed, .fd = -1, .add = add, .ctx = ctx, .errors = errors };
     int fd AUTO_CLOSE = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct dirent **names;
     int n, r;

@@ -16,6 +16,7 @@
 
 #include <postern/plugin.h>
 
+#include "util/buf.h"
 #include "util/mem.h"
 
 /* --- errors, gathered: one line each --- */
@@ -57,6 +58,13 @@ struct config_server {
     int64_t     recipients_max;
     int64_t     offload_threads;
     int64_t     delivery_deadline; /* usec: a job not settled by then is taken from its plugin    */
+    int64_t     workers;    /* 0: one per core                                                    */
+    const char *user;       /* workers run as; NULL: as whoever started it                        */
+    const char *group;      /* NULL: the user's own                                               */
+    struct postern_strings groups; /* supplementary groups; default: the user's own               */
+    int64_t     grace;      /* usec: how long an old worker may finish what it holds              */
+    int64_t     watchdog;   /* usec: a worker whose loop stands still for so long is replaced     */
+    int64_t     memory_max; /* bytes of a worker; 0: any                                          */
 };
 struct config_spool {
     const char *path;
@@ -144,6 +152,12 @@ struct config {
  * different files join; the same key twice is an error that names both files, except
  * routing.rules, which are concatenated. Plugins' sections are not validated here (plugin_resolve does).
  * *ret is set also when there were errors (for more checks), NULL only when nothing could be read. */
+/* The same in two steps, for the supervisor: the bytes of all files as they are at one moment, and a
+ * configuration made of those bytes, by whoever has them. The snapshot is for this machine and version
+ * only. 0 or -errno with errors added. */
+int  config_snapshot(const char *dir, const char *state, struct buf *ret, struct config_errors *errors);
+int  config_load_snapshot(const void *data, size_t len, struct config **ret, struct config_errors *errors);
+
 int  config_load(const char *dir, const char *state, struct config **ret, struct config_errors *errors);
 void config_free(struct config **c);
 

@@ -389,6 +389,11 @@ struct config *config_loader_finish(struct config_loader *l, const char *state)
     return cfg;
 }
 
+static void add_to_loader(void *ctx, const char *file, const char *text, size_t len)
+{
+    config_loader_add(ctx, file, text, len);
+}
+
 int config_load(const char *dir, const char *state, struct config **ret,
                 struct config_errors *errors)
 {
@@ -398,7 +403,7 @@ int config_load(const char *dir, const char *state, struct config **ret,
 
     *ret = NULL;
     if (dir)
-        r = config_read_folder(dir, l, errors, &any);
+        r = config_read_folder(dir, add_to_loader, l, errors, &any);
     if (!any) {
         config_free(&l->cfg);
         config_origins_free(&l->origins);

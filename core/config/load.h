@@ -32,10 +32,11 @@ json_t *config_parse(const char *file, const char *text, size_t len, struct conf
  * reference (config/defaults.c). */
 json_t *config_defaults(const char *hostname, const char *state, struct config_errors *errors);
 
-/* Adds the *.json files of a folder to the loader (config/confd.c). 0, or the first -errno with
- * which something could not be read, which has been added to errors; -ENOTDIR etc. of the folder
- * itself likewise. *ret_any: 1 when the folder could be read. */
-int config_read_folder(const char *dir, struct config_loader *l, struct config_errors *errors,
+/* Gives each *.json file of a folder to `add`, in name order (config/confd.c). 0, or the first
+ * -errno with which something could not be read, which has been added to errors; -ENOTDIR etc. of
+ * the folder itself likewise. *ret_any: 1 when the folder could be read. */
+typedef void config_file_cb(void *ctx, const char *file, const char *text, size_t len);
+int config_read_folder(const char *dir, config_file_cb *add, void *ctx, struct config_errors *errors,
                        int *ret_any);
 
 #endif

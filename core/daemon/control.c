@@ -13,12 +13,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <postern/mail.h>
+
 #include "daemon/control_private.h"
 #include "log/log.h"
 #include "util/mem.h"
 
-#define CONTROL_LINE_MAX  (4u << 20) /* a submission with very many recipients */
+#define CONTROL_LINE_MAX  (1u << 20)  /* a submission with very many recipients */
+#define CONTROL_REPLY_MAX (64u << 20) /* a page of the queue's list, at its very largest */
+#define CONTROL_BACKLOG   65536u      /* bytes of answers not taken, beyond which nothing more is asked */
+#define CONTROL_IDLE_USEC 600000000u
 #define CONTROL_CLIENTS   64u
+#define CONTROL_RESERVED  8u       /* of these, for those who may look and act: nobody locks them out */
+#define CONTROL_PAUSE     1000000u /* usec without accepting, when the process is out of descriptors */
 
 int control_bind(const char *path, int *ret_fd, char *why, size_t why_size)
 {
@@ -26,27 +33,52 @@ int control_bind(const char *path, int *ret_fd, char *why, size_t why_size)
     int   r = net_bind(endpoint, ret_fd, why, why_size);
 
     free(endpoint);
+    if (r < 0)
+        return r;
     /* Everybody may knock; what he may do is decided when he asks. */
-    if (r >= 0 && chmod(path, 0666) < 0)
-        r = 0;
+    if (!chmod(path, 0666))
+        return 0;
+    r = -errno;
+    snprintf(why, why_size, "%s: can't be opened for everybody: %s", path, strerror(-r));
+    close(*ret_fd);
+    unlink(path);
     return r;
 }
 
+static uid_t peer_of(int fd)
+{
+    struct ucred who = {.uid = (uid_t)-1};
+    socklen_t    len = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? (uid_t)-1 : who.uid;
+}
+
+static int is_trusted(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
+/* Whoever asked waits for a line: he gets one, whatever happens. */
 void control_answer(struct control_session *s, json_t *answer)
 {
-    char *text = json_dumps(answer, JSON_COMPACT);
+    static const char sorry[] = "{\"error\":\"the answer can't be put into words\",\"code\":70}\n";
+    char             *text = json_dumps(answer, JSON_COMPACT);
 
     json_decref(answer);
-    if (text) {
-        stream_write(s->stream, text, strlen(text));
+    if (!text || stream_write(s->stream, text, strlen(text)) < 0)
+        stream_write(s->stream, sorry, sizeof sorry - 1);
+    else
         stream_write(s->stream, "\n", 1);
-    }
     free(text);
 }
 
 void control_refuse(struct control_session *s, int code, const char *why)
 {
-    control_answer(s, json_pack("{s:s, s:i}", "error", why, "code", code));
+    char clean[512];
+
+    /* It may quote the asker, and end in half a character: JSON takes whole ones only. */
+    postern_text_clean(why, strlen(why), clean, sizeof clean);
+    control_answer(s, json_pack("{s:s, s:i}", "error", clean, "code", code));
 }
 
 static void session_free(struct control_session *s)
@@ -125,18 +157,28 @@ static void act_on_queue(struct control_session *s, const json_t *request)
     control_refuse(s, EX_USAGE, "unknown action");
 }
 
-static void dispatch(struct control_session *s, const char *line, size_t len)
+/* The dialogue can't go on: what was said so far is still sent, nothing more is read. */
+static void end_dialogue(struct control_session *s, const char *why)
+{
+    control_refuse(s, EX_PROTOCOL, why);
+    session_free(s);
+}
+
+/* 0: the session is gone. */
+static int dispatch(struct control_session *s, const char *line, size_t len)
 {
     json_error_t e;
     json_t      *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &e);
     const char  *verb = json_string_value(json_object_get(request, "verb"));
-    int          trusted = s->uid == 0 || s->uid == geteuid();
 
-    if (!verb)
-        control_refuse(s, EX_PROTOCOL, "not a request");
-    else if (!strcmp(verb, "submit"))
+    if (!verb) {
+        json_decref(request);
+        end_dialogue(s, "not a request");
+        return 0;
+    }
+    if (!strcmp(verb, "submit"))
         control_submit_begin(s, request);
-    else if (!trusted)
+    else if (!is_trusted(s->uid))
         control_refuse(s, EX_NOPERM, "only root and the gateway's own user may ask that");
     else if (!strcmp(verb, "status"))
         status(s);
@@ -147,6 +189,7 @@ static void dispatch(struct control_session *s, const char *line, size_t len)
     else
         control_refuse(s, EX_USAGE, "this gateway does not know that verb; is it an older version?");
     json_decref(request);
+    return 1;
 }
 
 void control_input(struct control_session *s)
@@ -155,19 +198,20 @@ void control_input(struct control_session *s)
     size_t      len;
     int         eol, r;
 
+    stream_deadline(s->stream, CONTROL_IDLE_USEC);
     while (!s->waiting) {
         if (s->content_left) {
             if (!control_submit_content(s))
                 return;
             continue;
         }
+        if (stream_pending(s->stream) > CONTROL_BACKLOG)
+            return; /* DRAINED comes back here */
         r = stream_line(s->stream, CONTROL_LINE_MAX, &line, &len, &eol);
-        if (r <= 0) {
-            if (r < 0)
-                control_refuse(s, EX_PROTOCOL, "the request is too long");
+        if (r < 0)
+            end_dialogue(s, "the request is too long");
+        if (r <= 0 || !dispatch(s, line, len))
             return;
-        }
-        dispatch(s, line, len);
     }
 }
 
@@ -179,6 +223,7 @@ static void on_event(void *ctx, postern_stream *stream, uint32_t event, int erro
     (void)error;
     switch (event) {
     case POSTERN_STREAM_INPUT:
+    case POSTERN_STREAM_DRAINED:
         control_input(s);
         break;
     case POSTERN_STREAM_EOF:
@@ -226,21 +271,14 @@ static void knock_free(struct knock *k)
 static void begin_session(struct control *c, int fd)
 {
     struct control_session *s = mem_zalloc(sizeof *s);
-    struct ucred            who = {.uid = (uid_t)-1};
-    socklen_t               len = sizeof who;
 
     s->control = c;
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
-    s->uid = who.uid;
+    s->uid = peer_of(fd);
     s->stream = stream_from_fd(&c->streams, fd, POSTERN_STREAM_LOCAL);
-    if (!s->stream) {
-        free(s);
-        return;
-    }
     c->sessions++;
     list_add_tail(&c->list, &s->link);
     stream_events(s->stream, on_event, s);
-    stream_deadline(s->stream, 600000000);
+    stream_deadline(s->stream, CONTROL_IDLE_USEC);
 }
 
 static void on_first_byte(evutil_socket_t fd, short what, void *arg)
@@ -261,6 +299,21 @@ static void on_first_byte(evutil_socket_t fd, short what, void *arg)
     knock_free(k);
 }
 
+static void resume_knocks(void *ctx)
+{
+    struct control *c = ctx;
+
+    c->pause = NULL;
+    event_add(c->ev, NULL);
+}
+
+static void pause_knocks(struct control *c)
+{
+    log_event(POSTERN_LOG_WARNING, "control", "control.pause", "why=%s", log_q(strerror(errno)));
+    event_del(c->ev);
+    c->pause = loop_after(c->env.loop, CONTROL_PAUSE, resume_knocks, c);
+}
+
 static void on_knock(evutil_socket_t listener, short what, void *arg)
 {
     struct control *c = arg;
@@ -269,9 +322,13 @@ static void on_knock(evutil_socket_t listener, short what, void *arg)
     int             fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)what;
-    if (fd < 0)
+    if (fd < 0) {
+        /* Out of descriptors: the connection stays where it is, and would wake us again at once. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_knocks(c);
         return;
-    if (c->sessions >= CONTROL_CLIENTS) {
+    }
+    if (c->sessions >= CONTROL_CLIENTS - (is_trusted(peer_of(fd)) ? 0 : CONTROL_RESERVED)) {
         close(fd);
         return;
     }
@@ -284,6 +341,10 @@ static void on_knock(evutil_socket_t listener, short what, void *arg)
     c->sessions++;
 }
 
+/* One byte more than the longest line: a buffer that is full can get no end of line. */
+static const struct stream_config stream_limits = {
+    .input_max = CONTROL_LINE_MAX + 2, .output_max = CONTROL_REPLY_MAX};
+
 struct control *control_new(const struct control_env *env, int fd)
 {
     struct control *c = mem_zalloc(sizeof *c);
@@ -291,6 +352,7 @@ struct control *control_new(const struct control_env *env, int fd)
     c->env = *env;
     c->streams.loop = env->loop;
     c->streams.name = "control";
+    c->streams.config = &stream_limits;
     list_init(&c->list);
     list_init(&c->knocks);
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -307,9 +369,11 @@ void control_free(struct control **pc)
         return;
     *pc = NULL;
     event_free(c->ev);
+    loop_cancel(&c->pause);
     LIST_EACH_SAFE (&c->knocks, it, tmp)
         knock_free(CONTAINER(it, struct knock, link));
     LIST_EACH_SAFE (&c->list, it2, tmp2)
         session_free(CONTAINER(it2, struct control_session, link));
+    stream_abort_all(&c->streams);
     free(c);
 }

@@ -13,6 +13,7 @@ struct control {
     struct control_env  env;
     struct stream_owner streams;
     struct event       *ev;
+    struct loop_timer  *pause; /* of accepting */
     struct list         list, knocks;
     size_t              sessions;
 };

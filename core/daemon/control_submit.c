@@ -33,6 +33,9 @@ static void spoil_errno(struct control_session *s, int err)
     case EFBIG:
         spoil(s, EX_DATAERR, "the message is larger than this gateway accepts");
         break;
+    case EINVAL:
+        spoil(s, EX_DATAERR, "the sender is not an address");
+        break;
     case ELOOP:
         spoil(s, EX_UNAVAILABLE, "the message has too many Received fields: a mail loop");
         break;
@@ -79,15 +82,17 @@ static void add_received(struct control_session *s)
 {
     const struct config *cfg = s->control->env.config;
     char                 line[512], date[48];
-    int                  n;
+    int                  n, r;
 
     if (!s->submit)
         return;
+    /* Every field of it is bounded far below the size of line. */
     n = snprintf(line, sizeof line, "Received: by %.255s (Postern, from userid %u)\r\n\tid %s; %s\r\n",
                  cfg->server.hostname, (unsigned)s->uid, host_submit_id(s->submit),
                  postern_date_format(clock_wall() / 1000000, date, sizeof date));
-    if (host_submit_write(s->submit, line, (size_t)n) < 0)
-        spoil_errno(s, -EIO);
+    r = host_submit_write(s->submit, line, (size_t)n);
+    if (r < 0)
+        spoil_errno(s, r);
 }
 
 void control_submit_begin(struct control_session *s, const json_t *request)
@@ -126,13 +131,12 @@ static void on_committed(void *ctx, int result)
     if (result >= 0)
         log_event(POSTERN_LOG_INFO, "control", "submit.accept", "id=%s %s client=\"uid %u\"", s->id,
                   s->said, (unsigned)s->uid);
-    if (!s->gone) {
-        if (result < 0) {
-            spoil_errno(s, result);
-            control_refuse(s, s->submit_error, s->submit_why);
-        } else {
-            control_answer(s, json_pack("{s:s}", "id", s->id));
-        }
+    /* Also when the asker has ended his side: he may still listen, and writing to nobody is no harm. */
+    if (result < 0) {
+        spoil_errno(s, result);
+        control_refuse(s, s->submit_error, s->submit_why);
+    } else {
+        control_answer(s, json_pack("{s:s}", "id", s->id));
     }
     control_resume(s);
 }

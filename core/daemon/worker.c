@@ -182,11 +182,14 @@ static void log_ready(const struct worker *w, int64_t began)
 
 static void close_parts(struct worker *w)
 {
-    control_free(&w->control);
     if (w->queue && w->hosts) {
         queue_stop(w->queue);
         queue_cancel_all(w->queue);
     }
+    /* Work that a plugin has offloaded ends before the plugin does. Turns are made for that, and with
+     * them may come what control sessions wait for: they are closed behind it. */
+    loop_quiesce(w->loop);
+    control_free(&w->control);
     hosts_free(&w->hosts);
     spool_close(&w->spool);
     queue_free(&w->queue);

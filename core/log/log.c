@@ -4,6 +4,7 @@
  * worst moment can't reach. */
 #include "log/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -116,7 +117,9 @@ static const char *unquote(const char *s, struct buf *value)
     for (s++; *s && *s != '"'; s++) {
         unsigned byte;
 
-        if (*s == '\\' && s[1] == 'x' && sscanf(s + 2, "%2x", &byte) == 1) {
+        /* Two digits, looked at first: sscanf would take one, or a sign, and we would step over the end. */
+        if (*s == '\\' && s[1] == 'x' && isxdigit((unsigned char)s[2]) &&
+            isxdigit((unsigned char)s[3]) && sscanf(s + 2, "%2x", &byte) == 1) {
             buf_addc(value, (char)byte);
             s += 3;
         } else {

@@ -40,10 +40,19 @@ static void listener_pause(struct listener *l, int error)
     l->pause = loop_after(l->owner->loop, LISTENER_PAUSE_USEC, listener_resume, l);
 }
 
+/* Who may connect is decided by the socket's folder: such a peer is as local as one handed over. */
+static int is_unix(int fd)
+{
+    int family = 0;
+    socklen_t len = sizeof family;
+
+    return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) && family == AF_UNIX;
+}
+
 static void listener_give(struct listener *l, int fd)
 {
     struct stream_owner *o = l->owner;
-    postern_stream *s = stream_new(o, fd, 0);
+    postern_stream *s = stream_new(o, fd, is_unix(fd) ? POSTERN_STREAM_LOCAL : 0);
 
     stream_facts(s);
     stream_hold(s);

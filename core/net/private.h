@@ -50,6 +50,7 @@ struct postern_tls {
 
 struct postern_stream {
     struct stream_owner *owner;
+    struct list          link; /* owner.all */
     postern_stream_cb   *cb;
     void                *ctx;
     unsigned             refs;

@@ -98,6 +98,9 @@ postern_stream *stream_new(struct stream_owner *o, int fd, uint32_t info_flags)
     event_assign(&s->timer_ev, loop_base(o->loop), -1, 0, on_timer, s);
     stream_set_fd(s, fd);
     o->open++;
+    if (!o->all.next)
+        list_init(&o->all);
+    list_add_tail(&o->all, &s->link);
     return s;
 }
 
@@ -191,6 +194,7 @@ void stream_destroy(postern_stream *s)
     stream_disconnect(s);
     window_free(&s->in);
     s->owner->open--;
+    list_del(&s->link);
     stream_drop(s);
 }
 
@@ -264,6 +268,12 @@ void stream_abort(postern_stream *s)
 {
     if (s)
         stream_destroy(s);
+}
+
+void stream_abort_all(struct stream_owner *o)
+{
+    while (!list_empty(&o->all))
+        stream_destroy(CONTAINER(o->all.next, postern_stream, link));
 }
 
 void stream_info(postern_stream *s, struct postern_stream_info *out)

@@ -6,6 +6,7 @@
 
 #include <postern/stream.h>
 
+#include "util/list.h"
 #include "util/loop.h"
 
 struct stream_config {
@@ -18,6 +19,7 @@ struct stream_owner {
     struct loop *loop;
     const char  *name; /* instance, for logs */
     size_t       open; /* streams that stand now, also those that linger in close */
+    struct list  all;  /* these streams; made by the first one */
     void       (*enter)(struct stream_owner *); /* called before and after each plugin callback, so  */
     void       (*leave)(struct stream_owner *); /* that the scoreboard knows who is running; NULL ok */
     const struct stream_config *config; /* NULL: the defaults */
@@ -42,6 +44,7 @@ int    stream_starttls(postern_stream *s, postern_tls *tls, const char *name);
 void   stream_info(postern_stream *s, struct postern_stream_info *out);
 void   stream_close(postern_stream *s);
 void   stream_abort(postern_stream *s);
+void   stream_abort_all(struct stream_owner *o); /* before the owner goes: also those that linger */
 
 int  tls_new(const struct postern_tls_params *p, postern_tls **ret, char *why, size_t why_size);
 void tls_free(postern_tls **t);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log/log.h"
 #include "plugin/host_private.h"
@@ -22,6 +23,7 @@ static postern_host *host_new(struct hosts *hs, const struct config_instance *in
     h->streams.name = h->name;
     h->pending = idmap_new();
     list_init(&h->pending_list);
+    list_init(&h->submits);
     list_add_tail(&hs->all, &h->link);
     return h;
 }
@@ -29,6 +31,8 @@ static postern_host *host_new(struct hosts *hs, const struct config_instance *in
 static void host_free(postern_host *h)
 {
     host_forget_all(h);
+    host_submit_free_all(h);
+    stream_abort_all(&h->streams);
     for (struct host_listener *l = h->listeners, *next; l; l = next) {
         next = l->next;
         listener_free(&l->listener);
@@ -193,12 +197,11 @@ int hosts_attach(struct hosts *hs, const char *ingress, int fd)
             (ingress && strcmp(ingress, h->name)))
             continue;
         s = stream_from_fd(&h->streams, fd, POSTERN_STREAM_LOCAL);
-        if (!s)
-            return -errno;
         r = d->ingress->attach(h->self, s);
         if (r < 0)
             stream_abort(s);
         return r;
     }
+    close(fd);
     return -ENOENT;
 }

@@ -34,6 +34,7 @@ struct postern_host {
     uint64_t                      last_id;
     struct idmap                 *pending; /* id to struct host_pending: timers, watches, queries */
     struct list                   pending_list;
+    struct list                   submits; /* postern_submit */
     size_t                        submissions;
 };
 
@@ -53,6 +54,7 @@ int         host_submit_write(postern_submit *, const void *data, size_t len);
 void        host_submit_room(postern_submit *, postern_done *, void *ctx);
 void        host_submit_commit(postern_submit *, postern_done *, void *ctx);
 void        host_submit_free(postern_submit *);
+void        host_submit_free_all(postern_host *); /* the loop does not turn any more */
 
 /* pending.c */
 int  host_after(postern_host *, uint64_t usec, postern_done *, void *ctx, uint64_t *ret_id);

@@ -13,7 +13,10 @@
 #include "util/mem.h"
 #include "util/text.h"
 
+#define SUBMIT_SCAN_MAX 64u /* recipients among which a second naming is looked for one by one */
+
 struct postern_submit {
+    struct list       link; /* host.submits */
     postern_host     *host;
     struct spool_put *put;
     uint64_t          id;
@@ -21,6 +24,7 @@ struct postern_submit {
     char             *sender, *client;
     char            **rcpts;
     size_t            rcpt_n, rcpt_cap;
+    struct map       *named; /* the same recipients, once they are many */
     struct envelope  *env; /* once committed */
     postern_done     *done;
     void             *ctx;
@@ -34,13 +38,25 @@ static int size_limit(const postern_host *h, uint64_t size)
     return max > 0 && size > (uint64_t)max ? -EFBIG : 0;
 }
 
+/* What goes into MAIL and RCPT of the next hop must be one address and nothing else, whoever says it. */
+static int is_address(const char *text)
+{
+    struct postern_address a = {.size = sizeof a};
+    const char            *why;
+
+    return postern_address_parse(text, strlen(text), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a,
+                                 &why) >= 0;
+}
+
 int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_submit **ret)
 {
     postern_submit *s;
     int             r;
 
-    if (!e->sender || size_limit(h, e->size_hint) < 0)
-        return e->sender ? -EFBIG : -EINVAL;
+    if (!e->sender || (*e->sender && !is_address(e->sender)))
+        return -EINVAL;
+    if (size_limit(h, e->size_hint) < 0)
+        return -EFBIG;
     s = mem_zalloc(sizeof *s);
     s->host = h;
     s->id = spool_new_id(h->env->spool);
@@ -54,6 +70,7 @@ int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_s
     s->client = e->client ? mem_strdup(e->client) : NULL;
     text_id(s->id, s->id_text, sizeof s->id_text);
     h->submissions++;
+    list_add_tail(&h->submits, &s->link);
     *ret = s;
     return 0;
 }
@@ -63,32 +80,66 @@ const char *host_submit_id(const postern_submit *s)
     return s->id_text;
 }
 
+static int is_named(postern_submit *s, const char *rcpt)
+{
+    if (s->named)
+        return map_get(s->named, rcpt) != NULL;
+    for (size_t i = 0; i < s->rcpt_n; i++) {
+        if (!strcmp(s->rcpts[i], rcpt))
+            return 1;
+    }
+    return 0;
+}
+
+static void remember_named(postern_submit *s)
+{
+    size_t first = s->rcpt_n - 1;
+
+    if (!s->named && s->rcpt_n < SUBMIT_SCAN_MAX)
+        return;
+    if (!s->named) {
+        s->named = map_new();
+        first = 0;
+    }
+    for (; first < s->rcpt_n; first++)
+        map_set(s->named, s->rcpts[first], s);
+}
+
 int host_submit_rcpt(postern_submit *s, const char *rcpt)
 {
-    struct postern_address a = {.size = sizeof a};
-    const char            *why;
-    size_t                 max = (size_t)s->host->env->config->server.recipients_max;
+    size_t max = (size_t)s->host->env->config->server.recipients_max;
 
+    if (!is_address(rcpt))
+        return -EINVAL;
+    if (is_named(s, rcpt))
+        return 0; /* named twice: one copy is enough */
     if (s->rcpt_n >= max || s->rcpt_n >= ENVELOPE_MAX_RCPTS)
         return -E2BIG;
-    if (postern_address_parse(rcpt, strlen(rcpt), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &why) < 0)
-        return -EINVAL;
-    for (size_t i = 0; i < s->rcpt_n && s->rcpt_n < 64; i++) {
-        if (!strcmp(s->rcpts[i], rcpt))
-            return 0; /* named twice: one copy is enough */
-    }
     if (s->rcpt_n == s->rcpt_cap) {
         s->rcpt_cap = s->rcpt_cap ? s->rcpt_cap * 2 : 4;
         s->rcpts = mem_realloc(s->rcpts, s->rcpt_cap * sizeof *s->rcpts);
     }
     s->rcpts[s->rcpt_n++] = mem_strdup(rcpt);
+    remember_named(s);
     return 0;
+}
+
+static int has_8bit(const unsigned char *p, size_t len)
+{
+    unsigned all = 0;
+
+    for (size_t i = 0; i < len; i++)
+        all |= p[i];
+    return all >= 0x80;
 }
 
 int host_submit_write(postern_submit *s, const void *data, size_t len)
 {
     int r = size_limit(s->host, spool_put_size(s->put) + len);
 
+    /* 8-bit content whose sender did not say so still has to be declared to the next hop. */
+    if (!(s->flags & POSTERN_MAIL_8BIT) && has_8bit(data, len))
+        s->flags |= POSTERN_MAIL_8BIT;
     return r < 0 ? r : spool_put_write(s->put, data, len);
 }
 
@@ -102,14 +153,22 @@ void host_submit_free(postern_submit *s)
     if (!s)
         return;
     s->host->submissions--;
+    list_del(&s->link);
     spool_put_free(&s->put);
     for (size_t i = 0; i < s->rcpt_n; i++)
         free(s->rcpts[i]);
     free(s->rcpts);
+    map_free(&s->named, NULL);
     free(s->sender);
     free(s->client);
     free(s->env);
     free(s);
+}
+
+void host_submit_free_all(postern_host *h)
+{
+    LIST_EACH_SAFE (&h->submits, it, tmp)
+        host_submit_free(CONTAINER(it, postern_submit, link));
 }
 
 static void on_durable(void *ctx, int result, struct spool_entry *entry)
@@ -137,20 +196,10 @@ static void refuse_now(void *arg)
     host_submit_free(s);
 }
 
-/* 8-bit content whose sender did not say so still has to be declared to the next hop. */
-static uint32_t content_flags(const char *head, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)head[i] >= 0x80)
-            return POSTERN_MAIL_8BIT;
-    }
-    return 0;
-}
-
-static void submit_envelope(postern_submit *s, unsigned hops, const char *head, size_t head_len)
+static void submit_envelope(postern_submit *s, unsigned hops)
 {
     s->env = envelope_new(&(struct envelope_new){
-        .received_usec = clock_wall(), .flags = s->flags | content_flags(head, head_len),
+        .received_usec = clock_wall(), .flags = s->flags,
         .hops = hops > UINT16_MAX ? UINT16_MAX : (uint16_t)hops, .sender = s->sender,
         .ingress = s->host->name, .client = s->client, .rcpt_n = s->rcpt_n,
         .rcpts = (const char *const *)s->rcpts});
@@ -169,7 +218,7 @@ void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
         loop_post(s->host->env->loop, refuse_now, s);
         return;
     }
-    submit_envelope(s, hops, head, head_len);
+    submit_envelope(s, hops);
     envelope_encode(s->env, &meta);
     spool_put_commit(s->put, meta.data, meta.len, on_durable, s);
     s->put = NULL;

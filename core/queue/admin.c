@@ -11,6 +11,8 @@
 #include "util/text.h"
 
 #define STATUS_DESTINATIONS 50u
+#define LIST_LOOKS_MAX 20000u /* messages looked at for one answer: a filter must not hold the loop */
+#define LIST_RCPTS_MAX 20000u /* recipients in one answer: its size must not grow without limit */
 
 static const char *const state_names[] = {"waiting", "delivered", "failed", "done", "held"};
 
@@ -67,7 +69,7 @@ static json_t *msg_json(const struct qmsg *m, uint64_t size, int64_t now_mono, i
     json_object_set_new(o, "sender", text_json_value(envelope_sender(m->env)));
     json_object_set_new(o, "received",
                         json_string(text_time(m->env->received_usec, time, sizeof time)));
-    json_object_set_new(o, "age", json_real((double)(now_wall - m->env->received_usec) / 1e6));
+    json_object_set_new(o, "age", json_real((double)envelope_age(m->env, now_wall) / 1e6));
     json_object_set_new(o, "size", json_integer((json_int_t)size));
     json_object_set_new(o, "ingress", text_json_value(envelope_ingress(m->env)));
     json_object_set_new(o, "client", text_json_value(envelope_client(m->env)));
@@ -127,14 +129,12 @@ static struct list *after_id(const struct queue *q, uint64_t after)
     return (struct list *)&q->messages;
 }
 
-#define LIST_LOOKS_MAX 20000u /* messages looked at for one answer: a filter must not hold the loop */
-
 json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
                    uint64_t *ret_next)
 {
     json_t  *out = json_array();
     int64_t  mono = loop_now(q->loop), wall = clock_wall();
-    unsigned looks = 0;
+    unsigned looks = 0, rcpts = 0;
 
     *ret_next = 0;
     if (f->id) { /* one look instead of a search */
@@ -148,9 +148,12 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
     for (struct list *it = after_id(q, after); it != &q->messages; it = it->next) {
         struct qmsg *m = CONTAINER(it, struct qmsg, link);
 
-        if (msg_matches(f, m))
+        if (!msg_is_over(m) && msg_matches(f, m)) {
             json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
-        if ((json_array_size(out) >= limit || ++looks >= LIST_LOOKS_MAX) && it->next != &q->messages) {
+            rcpts += m->env->rcpt_n;
+        }
+        if ((json_array_size(out) >= limit || rcpts >= LIST_RCPTS_MAX || ++looks >= LIST_LOOKS_MAX) &&
+            it->next != &q->messages) {
             *ret_next = m->id;
             break;
         }
@@ -210,8 +213,8 @@ static size_t act_msg(struct queue *q, struct qmsg *m, const struct queue_filter
         log_event(POSTERN_LOG_NOTICE, "queue", names[action], "id=%s to=%s by=%s why=%s",
                   text_id(m->id, id, sizeof id), log_q(rcpt), log_q(who), log_q(why));
     }
-    if (n)
-        msg_settled(q, m, 1);
+    if (n) /* an impatience that is forgotten in a crash does no harm, and may be for all messages */
+        msg_settled(q, m, action != QUEUE_RETRY);
     return n;
 }
 
@@ -252,46 +255,65 @@ size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_actio
     return n;
 }
 
-struct dest_top {
-    json_t *list;
-    int64_t now;
+struct dest_top { /* the largest destinations, in order */
+    const struct qdest *v[STATUS_DESTINATIONS];
+    size_t              n;
 };
 
-static void status_dest(void *ctx, const char *key, void *value)
+static size_t dest_size(const struct qdest *d)
+{
+    return d->waiting_n + d->in_flight;
+}
+
+static void top_add(void *ctx, const char *key, void *value)
 {
     struct dest_top    *top = ctx;
     const struct qdest *d = value;
-    json_t             *o;
+    size_t              i;
 
     (void)key;
-    if (json_array_size(top->list) >= STATUS_DESTINATIONS)
+    if (top->n < STATUS_DESTINATIONS)
+        top->n++;
+    else if (dest_size(top->v[top->n - 1]) >= dest_size(d))
         return;
-    o = json_pack("{s:s, s:s, s:I, s:I}", "transport", d->transport, "destination", d->name, "waiting",
-                  (json_int_t)d->waiting_n, "in_flight", (json_int_t)d->in_flight);
-    if (d->dead_until) {
-        json_object_set_new(o, "dead", json_string(d->text ? d->text : ""));
-        json_object_set_new(o, "probe_in",
-                            json_real(d->dead_until > top->now ? (double)(d->dead_until - top->now) / 1e6
-                                                               : 0));
-    }
-    json_array_append_new(top->list, o);
+    for (i = top->n - 1; i > 0 && dest_size(top->v[i - 1]) < dest_size(d); i--)
+        top->v[i] = top->v[i - 1];
+    top->v[i] = d;
+}
+
+static json_t *dest_json(const struct qdest *d, int64_t now)
+{
+    json_t *o = json_object();
+    int64_t probe_in = d->dead_until > now ? d->dead_until - now : 0;
+
+    json_object_set_new(o, "transport", text_json_value(d->transport));
+    json_object_set_new(o, "destination", text_json_value(d->name));
+    json_object_set_new(o, "waiting", json_integer((json_int_t)d->waiting_n));
+    json_object_set_new(o, "in_flight", json_integer((json_int_t)d->in_flight));
+    if (!d->dead_until)
+        return o;
+    json_object_set_new(o, "dead", text_json_value(d->text ? d->text : ""));
+    json_object_set_new(o, "probe_in", json_real((double)probe_in / 1e6));
+    return o;
 }
 
 json_t *queue_status(struct queue *q)
 {
-    json_t         *waiting = json_object();
-    struct dest_top top = {json_array(), loop_now(q->loop)};
+    json_t         *waiting = json_object(), *dests = json_array();
+    struct dest_top top = {.n = 0};
 
     for (int i = 0; i < WAIT_REASONS; i++)
         json_object_set_new(waiting, wait_reason_name(i), json_integer((json_int_t)q->waiting_by[i]));
-    map_each(q->dests, status_dest, &top);
+    map_each(q->dests, top_add, &top);
+    for (size_t i = 0; i < top.n; i++)
+        json_array_append_new(dests, dest_json(top.v[i], loop_now(q->loop)));
     return json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "messages",
                      (json_int_t)q->count, "waiting", waiting, "in_flight", (json_int_t)q->in_flight,
                      "accepted", (json_int_t)q->accepted, "delivered", (json_int_t)q->delivered,
                      "deferred", (json_int_t)q->deferred, "failed", (json_int_t)q->failed, "bounced",
                      (json_int_t)q->bounced, "expired", (json_int_t)q->expired, "removed",
                      (json_int_t)q->removed, "discarded", (json_int_t)q->discarded, "destinations",
-                     top.list);
+                     dests);
 }
 
 /* --- without a daemon --- */

@@ -40,31 +40,29 @@ static const char *decision_text(struct queue *q, const struct route_decision *d
 }
 
 /* The job of this attempt that goes the same way and has room, or a new one. */
-static postern_job *job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
-                            const char *decision)
+static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
+                             const char *decision)
 {
     for (size_t i = a->n; i-- > 0;) {
         postern_job *j = a->jobs[i];
 
         if (j->dest == dest && j->params == d->params && j->n < QUEUE_JOB_RCPTS)
-            return j;
+            return &a->jobs[i];
     }
     if (a->n == a->cap) {
         a->cap = a->cap ? a->cap * 2 : 4;
         a->jobs = mem_realloc(a->jobs, a->cap * sizeof *a->jobs);
     }
-    a->jobs[a->n] = job_new(a->q, a->m, dest, d, decision,
-                            a->m->env->rcpt_n < QUEUE_JOB_RCPTS ? a->m->env->rcpt_n : QUEUE_JOB_RCPTS);
-    return a->jobs[a->n++];
+    a->jobs[a->n] = job_new(a->q, a->m, dest, d, decision);
+    return &a->jobs[a->n++];
 }
 
-static void to_transport(struct attempt *a, size_t i, struct route_decision *d)
+static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct route_decision *d)
 {
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[i];
     struct qdest *dest = dest_get(q, d);
     int64_t       now = loop_now(q->loop);
-    postern_job  *j;
 
     if (dest_blocked(dest, now)) {
         rcpt_set(q, r, RCPT_WAITING, dest->reason);
@@ -74,8 +72,7 @@ static void to_transport(struct attempt *a, size_t i, struct route_decision *d)
             r->text = intern_ref(q->texts, dest->text);
         return;
     }
-    j = job_for(a, dest, d, r->decision);
-    job_add(j, i, STEAL_PTR(d->rewritten));
+    job_add(job_for(a, dest, d, r->decision), i, rcpt, STEAL_PTR(d->rewritten));
     r->routed = 1;
     rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
 }
@@ -143,7 +140,7 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
         r->decision = decision_text(q, &d);
     switch (d.action) {
     case ROUTE_TRANSPORT:
-        to_transport(a, i, &d);
+        to_transport(a, i, rcpt, &d);
         break;
     case ROUTE_HOLD:
         hold(a, r, rcpt, &d);

@@ -22,10 +22,11 @@
 #define BOUNCE_AGAIN    60000000   /* usec until a DSN that could not be written is tried again */
 
 struct bounce {
+    struct list      link; /* queue.bounces */
     struct queue    *q;
     struct qmsg     *m;
     postern_content *content;
-    char            *head; /* malloc'ed when content is on disk */
+    char            *head; /* read by a thread when content is on disk */
     size_t           head_len;
     char            *to;
     int              to_postmaster;
@@ -38,11 +39,23 @@ static void bounce_free(struct bounce **pb)
     struct bounce *b = *pb;
 
     *pb = NULL;
+    list_del(&b->link);
     content_unref(&b->content);
     free(b->head);
     free(b->to);
     free(b->env);
     free(b);
+}
+
+void bounce_free_all(struct queue *q)
+{
+    struct list *n;
+
+    while ((n = list_pop(&q->bounces))) {
+        struct bounce *b = CONTAINER(n, struct bounce, link);
+
+        bounce_free(&b);
+    }
 }
 
 static void each_failed(struct queue *q, struct qmsg *m, enum rcpt_status state,
@@ -126,7 +139,8 @@ static void compose(const struct bounce *b, const char *head, size_t head_len, s
                               .sender = envelope_sender(b->m->env),
                               .arrived_usec = b->m->env->received_usec, .now_usec = clock_wall(),
                               .to_postmaster = b->to_postmaster, .rcpts = rcpts, .head = head,
-                              .head_len = head_len, .content_size = b->content->size,
+                              .head_len = head_len,
+                              .content_size = spool_entry_size(b->m->entry),
                               .body_max = (uint64_t)cfg->queue.bounce_body_max,
                               .utf8 = (b->m->env->flags & POSTERN_MAIL_UTF8) != 0};
 
@@ -155,8 +169,8 @@ static void write_dsn(struct bounce *b, const char *head, size_t head_len)
     int               r;
 
     compose(b, head, head_len, &text);
-    b->id = spool_new_id(q->spool);
-    r = spool_put_new(q->spool, b->id, text.len, &put);
+    b->id = spool_new_id(q->spools[0]);
+    r = spool_put_new(q->spools[0], b->id, text.len, &put);
     if (r >= 0)
         r = spool_put_write(put, text.data, text.len);
     buf_free(&text);
@@ -171,13 +185,23 @@ static void write_dsn(struct bounce *b, const char *head, size_t head_len)
     buf_free(&meta);
 }
 
+static size_t head_size(const postern_content *c)
+{
+    return c->size < BOUNCE_HEAD_MAX ? (size_t)c->size : BOUNCE_HEAD_MAX;
+}
+
+/* On a thread. The memory is taken here and not before, so that ten thousand messages that expire
+ * together hold what the threads are at, and no more. */
 static int read_head(void *ctx)
 {
     struct bounce *b = ctx;
+    size_t         size = head_size(b->content);
 
-    while (b->head_len < BOUNCE_HEAD_MAX) {
-        int64_t n = content_read(b->content, b->head_len, b->head + b->head_len,
-                                 BOUNCE_HEAD_MAX - b->head_len);
+    b->head = malloc(size ? size : 1);
+    if (!b->head)
+        return -ENOMEM;
+    while (b->head_len < size) {
+        int64_t n = content_read(b->content, b->head_len, b->head + b->head_len, size - b->head_len);
 
         if (n <= 0)
             return (int)n;
@@ -186,14 +210,37 @@ static int read_head(void *ctx)
     return 0;
 }
 
+/* Will it be readable in a minute? */
+static int is_passing(int err)
+{
+    return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN;
+}
+
+/* The original can't be read, and may never be: its sender is told without it, rather than never. */
+static void without_original(struct bounce *b, int err)
+{
+    char id[16];
+
+    if (is_passing(err)) {
+        bounce_later(&b, err);
+        return;
+    }
+    log_event(POSTERN_LOG_ERROR, "queue", "bounce.content",
+              "id=%s why=%s note=\"reported without the original\"", text_id(b->m->id, id, sizeof id),
+              log_q(strerror(-err)));
+    write_dsn(b, "", 0);
+}
+
 static void on_head(void *ctx, int result)
 {
     struct bounce *b = ctx;
+    char          *head = STEAL_PTR(b->head);
 
     if (result < 0)
-        bounce_later(&b, result);
+        without_original(b, result);
     else
-        write_dsn(b, b->head, b->head_len);
+        write_dsn(b, head, b->head_len);
+    free(head);
 }
 
 /* A notice to the postmaster that can't be delivered goes nowhere else: it is kept, on hold. */
@@ -236,22 +283,21 @@ void bounce_start(struct queue *q, struct qmsg *m)
         return;
     }
     b = mem_zalloc(sizeof *b);
+    list_add_tail(&q->bounces, &b->link);
     b->q = q;
     b->m = m;
     b->to_postmaster = !*sender;
     b->to = b->to_postmaster ? postmaster(q->config) : mem_strdup(sender);
     m->bouncing = 1;
     heap_remove(&q->due, &m->due);
-    b->content = spool_content(q->spool, m->entry);
+    b->content = spool_content(msg_spool(q, m), m->entry);
     if (!b->content) {
-        bounce_later(&b, errno ? -errno : -EIO);
+        without_original(b, errno ? -errno : -EIO);
         return;
     }
     if (content_memory(b->content)) {
-        write_dsn(b, content_memory(b->content),
-                  b->content->size < BOUNCE_HEAD_MAX ? (size_t)b->content->size : BOUNCE_HEAD_MAX);
+        write_dsn(b, content_memory(b->content), head_size(b->content));
         return;
     }
-    b->head = mem_alloc(BOUNCE_HEAD_MAX);
     loop_offload(q->loop, read_head, on_head, b);
 }

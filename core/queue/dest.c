@@ -82,13 +82,13 @@ void dest_enqueue(struct queue *q, struct qdest *d, postern_job *j)
 {
     list_add_tail(&d->waiting, &j->link);
     d->waiting_n++;
-    make_ready(q, d);
-    queue_kick(q);
+    make_ready(q, d); /* dest_dispatch follows in this same piece of work */
 }
 
 void dest_dispatch(struct queue *q)
 {
-    while (q->in_flight < (size_t)q->config->queue.concurrency && !list_empty(&q->ready)) {
+    while (q->in_flight < (size_t)q->config->queue.concurrency && !list_empty(&q->ready) &&
+           q->turn_started < QUEUE_STARTS_PER_TURN) {
         struct qdest *d = CONTAINER(list_pop(&q->ready), struct qdest, ready);
         struct list  *n;
 
@@ -97,6 +97,7 @@ void dest_dispatch(struct queue *q)
         d->waiting_n--;
         d->in_flight++;
         q->in_flight++;
+        q->turn_started++;
         make_ready(q, d);
         job_start(q, CONTAINER(n, postern_job, link));
     }
@@ -153,8 +154,6 @@ void dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const 
 struct sweep {
     struct queue *q;
     int64_t       before;
-    struct qdest *found[64];
-    size_t        n;
 };
 
 static void sweep_one(void *ctx, const char *key, void *value)
@@ -163,8 +162,8 @@ static void sweep_one(void *ctx, const char *key, void *value)
     struct qdest *d = value;
 
     (void)key;
-    if (!d->in_flight && !d->waiting_n && d->dead_until < s->before && s->n < 64)
-        s->found[s->n++] = d;
+    if (!d->in_flight && !d->waiting_n && d->dead_until < s->before)
+        dest_free(s->q, d);
 }
 
 /* A dead destination is remembered for as long again as the longest back-off, then forgotten. */
@@ -172,12 +171,7 @@ void dest_sweep(struct queue *q)
 {
     struct sweep s = {.q = q, .before = loop_now(q->loop) - q->config->queue.dead_max};
 
-    do {
-        s.n = 0;
-        map_each(q->dests, sweep_one, &s);
-        for (size_t i = 0; i < s.n; i++)
-            dest_free(q, s.found[i]);
-    } while (s.n == 64);
+    map_each(q->dests, sweep_one, &s);
 }
 
 static void free_one(void *ctx, const char *key, void *value)

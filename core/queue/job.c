@@ -12,11 +12,11 @@
 #include "util/text.h"
 
 postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
-                     const struct route_decision *r, const char *decision, size_t room)
+                     const struct route_decision *r, const char *decision)
 {
-    postern_job *j = mem_zalloc(sizeof *j + room * sizeof j->r[0]);
+    postern_job *j = mem_zalloc(sizeof *j + sizeof j->r[0]);
 
-    list_init(&j->link);
+    j->cap = 1;
     j->queue = q;
     j->msg = m;
     j->dest = d;
@@ -29,11 +29,15 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
     return j;
 }
 
-void job_add(postern_job *j, size_t index, char *rewritten)
+void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten)
 {
-    j->r[j->n].index = (uint32_t)index;
-    j->r[j->n].addr = rewritten;
-    j->n++;
+    postern_job *j = *pj;
+
+    if (j->n == j->cap) {
+        j->cap = j->cap * 2 < QUEUE_JOB_RCPTS ? j->cap * 2 : QUEUE_JOB_RCPTS;
+        j = *pj = mem_realloc(j, sizeof *j + j->cap * sizeof j->r[0]);
+    }
+    j->r[j->n++] = (struct job_rcpt){.index = (uint32_t)index, .rcpt = rcpt, .addr = rewritten};
     j->unsettled++;
 }
 
@@ -117,7 +121,7 @@ static int job_load(struct queue *q, postern_job *j)
 {
     char text[128];
 
-    j->content = spool_content(q->spool, j->msg->entry);
+    j->content = spool_content(msg_spool(q, j->msg), j->msg->entry);
     if (j->content)
         return 0;
     snprintf(text, sizeof text, "the message can't be read from the spool: %s", strerror(errno));
@@ -180,7 +184,7 @@ const char *queue_job_rcpt(const postern_job *j, size_t i)
 {
     if (i >= j->n)
         return NULL;
-    return j->r[i].addr ? j->r[i].addr : envelope_rcpt(j->msg->env, j->r[i].index);
+    return j->r[i].addr ? j->r[i].addr : j->r[i].rcpt;
 }
 
 const char *queue_job_destination(const postern_job *j)
@@ -220,6 +224,19 @@ static int outcome_is_sane(const struct postern_outcome *o)
            o->fate <= POSTERN_FAILED;
 }
 
+/* The class of a status says what the fate is (RFC 3463 3.1); a peer's may say otherwise ("550 4.7.1"),
+ * and a plugin's may be missing. */
+static void status_of(const struct postern_outcome *o, uint16_t ret[3])
+{
+    static const uint16_t classes[] = {
+        [POSTERN_DELIVERED] = 2, [POSTERN_DEFERRED] = 4, [POSTERN_FAILED] = 5};
+
+    memcpy(ret, o->status, sizeof o->status);
+    if (!ret[0])
+        ret[1] = ret[2] = 0;
+    ret[0] = classes[o->fate];
+}
+
 void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
 {
     static const struct postern_outcome nonsense = {
@@ -238,9 +255,10 @@ void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
     r = &j->r[i];
     r->settled = 1;
     r->fate = (uint8_t)o->fate;
-    r->cause = (uint8_t)o->cause;
+    /* A cause that a newer plugin may know and we do not adds nothing. */
+    r->cause = o->cause <= POSTERN_CAUSE_PLUGIN ? (uint8_t)o->cause : POSTERN_CAUSE_NONE;
     r->smtp = POSTERN_HAS(o, protocol) && !strcmp(o->protocol, "smtp");
-    memcpy(r->status, o->status, sizeof r->status);
+    status_of(o, r->status);
     r->diagnostic = o->diagnostic ? mem_strdup(o->diagnostic) : NULL;
     r->remote = o->remote ? mem_strdup(o->remote) : NULL;
     if (--j->unsettled)

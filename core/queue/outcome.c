@@ -10,21 +10,18 @@
 
 static const char *delay_text(const struct qmsg *m, char *buf, size_t size)
 {
-    int64_t age = clock_wall() - m->env->received_usec;
-
-    snprintf(buf, size, "%.3fs", (double)(age > 0 ? age : 0) / 1e6);
+    snprintf(buf, size, "%.3fs", (double)envelope_age(m->env, clock_wall()) / 1e6);
     return buf;
 }
 
 static void log_fate(const postern_job *j, const struct job_rcpt *r, const char *event, int level)
 {
-    char        delay[32];
-    const char *rcpt = envelope_rcpt(j->msg->env, r->index);
+    char delay[32];
 
     if (!log_enabled(level))
         return;
     log_event(level, j->dest->transport, event,
-              "id=%s to=%s%s%s remote=%s status=%u.%u.%u delay=%s reply=%s", j->id, log_q(rcpt),
+              "id=%s to=%s%s%s remote=%s status=%u.%u.%u delay=%s reply=%s", j->id, log_q(r->rcpt),
               r->addr ? " as=" : "", r->addr ? log_q(r->addr) : "", log_q(r->remote), r->status[0],
               r->status[1], r->status[2], delay_text(j->msg, delay, sizeof delay),
               log_q(r->diagnostic));
@@ -55,11 +52,16 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
 static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
 {
     log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
+    if (j->stopped) { /* the next gateway goes on where this one was stopped */
+        rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
+        r->next_try = 0;
+        return;
+    }
     keep_text(q, r, from);
     rcpt_defer(q, r, from->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
                      : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
                                                            : WAIT_BACKOFF);
-    spool_uncache(q->spool, j->msg->entry);
+    spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
 static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
@@ -70,6 +72,7 @@ static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
     switch (from->fate) {
     case POSTERN_DELIVERED:
         log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
+        keep_text(q, r, from); /* not what an earlier try met */
         rcpt_set(q, r, RCPT_DELIVERED, WAIT_NEW);
         q->delivered++;
         break;
@@ -116,7 +119,8 @@ void job_finish(struct queue *q, postern_job *j)
 {
     struct qmsg *m = j->msg;
 
-    judge_dest(q, j);
+    if (!j->stopped)
+        judge_dest(q, j);
     for (size_t i = 0; i < j->n; i++)
         settle_one(q, j, &j->r[i]);
     m->jobs--;

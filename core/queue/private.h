@@ -11,9 +11,13 @@
 #include "util/map.h"
 
 #define QUEUE_JOB_RCPTS    100u /* what every server must take (RFC 5321 4.5.3.1.8) */
-#define QUEUE_DUE_PER_TURN 256u /* messages routed in one turn: a million due ones must not hold the loop */
+/* What one turn does at most: a million due messages, or a transport that settles at once, must not keep
+ * the loop from everybody else's events. */
+#define QUEUE_DUE_PER_TURN    256u /* messages routed */
+#define QUEUE_STARTS_PER_TURN 256u /* jobs started */
 #define QUEUE_TEXT_MAX     1000u
 #define WAIT_REASONS       9
+#define QUEUE_SPOOLS       64u
 
 struct qrcpt {
     int64_t     next_try; /* monotonic usec */
@@ -34,10 +38,11 @@ struct qmsg {
     struct heap_node    due;
     uint64_t            id;
     struct spool_entry *entry;
-    struct envelope    *env;
+    struct envelope    *env; /* behind rcpts, in the same piece of memory */
     int64_t             expires; /* monotonic usec */
     uint32_t            jobs;    /* of this message, waiting or in flight */
-    uint32_t            bouncing; /* a DSN is being written */
+    uint8_t             bouncing; /* a DSN is being written */
+    uint8_t             spool;    /* index in queue.spools */
     struct qrcpt        rcpts[];
 };
 
@@ -59,7 +64,8 @@ struct job_rcpt {
     uint8_t     settled;
     uint8_t     fate, cause, smtp;
     uint16_t    status[3];
-    char       *addr; /* as rewritten; NULL: the envelope's own */
+    const char *rcpt; /* the envelope's own */
+    char       *addr; /* as rewritten; NULL: as it is */
     char       *diagnostic;
     char       *remote;
 };
@@ -76,14 +82,16 @@ struct postern_job {
     char                         *domain;
     postern_content              *content;
     int64_t                       started, deadline; /* monotonic; 0: not started */
-    size_t                        n, unsettled;
+    size_t                        n, cap, unsettled;
+    int                           stopped; /* taken back because the gateway stops: that was no try */
     char                          id[16];
     struct job_rcpt               r[];
 };
 
 struct queue {
     struct loop              *loop;
-    struct spool             *spool;
+    struct spool             *spools[QUEUE_SPOOLS]; /* 0: the worker's own; others: adopted */
+    unsigned                  replaying;            /* whose messages are being replayed now */
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
@@ -92,6 +100,7 @@ struct queue {
     size_t                    retry_n;
 
     struct list   messages; /* struct qmsg, by id */
+    struct qmsg  *inserted; /* the last one, if it is still there */
     struct idmap *by_id;
     size_t        count;
     struct heap   due; /* struct qmsg */
@@ -101,6 +110,9 @@ struct queue {
 
     struct list flying, finished; /* jobs; flying by start, so by deadline */
     size_t      in_flight;
+    struct list bounces; /* DSNs being written */
+    int64_t     turn;    /* whose work is counted here: */
+    unsigned    turn_routed, turn_started;
 
     struct loop_task   work;
     struct loop_timer *timer;
@@ -114,21 +126,26 @@ struct queue {
 
 /* queue.c */
 void queue_kick(struct queue *q); /* there is something to do at the end of this turn */
+int64_t envelope_age(const struct envelope *env, int64_t wall); /* usec, never negative */
 void msg_settled(struct queue *q, struct qmsg *m, int changed); /* after recipients changed */
+int  msg_is_over(const struct qmsg *m);
 void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason);
 /* What was last said of it: our own words, or a peer's (remote, smtp). */
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3]);
 void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp);
 void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason);
-struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env);
+struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
+                     struct envelope *env);
+struct spool *msg_spool(const struct queue *q, const struct qmsg *m);
 
 /* attempt.c: routing what is due */
 void msg_route(struct queue *q, struct qmsg *m);
 
 /* job.c */
 postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
-                     const struct route_decision *r, const char *decision, size_t room);
-void         job_add(postern_job *j, size_t index, char *rewritten); /* takes rewritten */
+                     const struct route_decision *r, const char *decision);
+/* May move the job, which nobody knows yet. Takes rewritten. */
+void         job_add(postern_job **j, size_t index, const char *rcpt, char *rewritten);
 void         job_free(postern_job **j);
 void         job_start(struct queue *q, postern_job *j);
 void         job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_reason reason);
@@ -152,6 +169,7 @@ void          dest_free_all(struct queue *q);
 
 /* bounce.c */
 void bounce_start(struct queue *q, struct qmsg *m); /* for its RCPT_FAILED recipients */
+void bounce_free_all(struct queue *q);              /* whose spool will not answer any more */
 
 /* state.c */
 void    state_encode(const struct queue *q, const struct qmsg *m, struct buf *out);

@@ -34,7 +34,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     struct queue *q = mem_zalloc(sizeof *q);
 
     q->loop = setup->loop;
-    q->spool = setup->spool;
+    q->spools[0] = setup->spool;
     q->config = setup->config;
     q->routes = setup->routes;
     q->carrier = setup->carrier;
@@ -54,6 +54,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     list_init(&q->ready);
     list_init(&q->flying);
     list_init(&q->finished);
+    list_init(&q->bounces);
     q->work.run = queue_work;
     q->work.ctx = q;
     q->seed = (unsigned)clock_mono();
@@ -70,10 +71,11 @@ static void msg_free(struct queue *q, struct qmsg *m)
         intern_unref(q->texts, &m->rcpts[i].decision);
     }
     heap_remove(&q->due, &m->due);
+    if (q->inserted == m)
+        q->inserted = NULL;
     list_del(&m->link);
     idmap_del(q->by_id, m->id);
     q->count--;
-    free(m->env);
     free(m);
 }
 
@@ -88,6 +90,7 @@ void queue_free(struct queue **pq)
     loop_cancel(&q->timer);
     loop_cancel(&q->sweep);
     dest_free_all(q);
+    bounce_free_all(q);
     LIST_EACH_SAFE (&q->messages, it, tmp)
         msg_free(q, CONTAINER(it, struct qmsg, link));
     heap_free(&q->due);
@@ -100,7 +103,47 @@ void queue_free(struct queue **pq)
 
 void queue_set_spool(struct queue *q, struct spool *spool)
 {
-    q->spool = spool;
+    q->spools[0] = spool;
+}
+
+int queue_adopt_begin(struct queue *q)
+{
+    for (unsigned i = 1; i < QUEUE_SPOOLS; i++) {
+        if (q->spools[i])
+            continue;
+        q->replaying = i;
+        return 0;
+    }
+    return -EMFILE;
+}
+
+void queue_adopt_end(struct queue *q, struct spool *spool)
+{
+    q->spools[q->replaying] = spool;
+    q->replaying = 0;
+    queue_kick(q);
+}
+
+size_t queue_spool_count(const struct queue *q, const struct spool *spool)
+{
+    size_t n = 0;
+
+    LIST_EACH (&q->messages, it)
+        n += q->spools[CONTAINER(it, struct qmsg, link)->spool] == spool;
+    return n;
+}
+
+void queue_spool_forget(struct queue *q, struct spool *spool)
+{
+    for (unsigned i = 1; i < QUEUE_SPOOLS; i++) {
+        if (q->spools[i] == spool)
+            q->spools[i] = NULL;
+    }
+}
+
+struct spool *msg_spool(const struct queue *q, const struct qmsg *m)
+{
+    return q->spools[m->spool];
 }
 
 void queue_set_carrier(struct queue *q, void *ctx)
@@ -153,24 +196,54 @@ void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason)
     q->deferred++;
 }
 
+/* A wall clock that was set back since must not make a message younger than new, nor a broken one
+ * (or a damaged disk) overflow anything. */
+int64_t envelope_age(const struct envelope *env, int64_t wall)
+{
+    int64_t age;
+
+    if (__builtin_sub_overflow(wall, env->received_usec, &age) || age < 0)
+        return 0;
+    return age;
+}
+
 static int64_t lifetime_of(const struct queue *q, const struct envelope *env)
 {
     return *envelope_sender(env) ? q->config->queue.lifetime : q->config->queue.bounce_lifetime;
 }
 
-struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env)
+/* In the order of ids, which is nearly that of arrival: a few steps back from the end, or from the last one
+ * inserted when a whole shard is taken over. */
+static void list_insert(struct queue *q, struct qmsg *m)
 {
-    struct qmsg *m = mem_zalloc(sizeof *m + env->rcpt_n * sizeof m->rcpts[0]);
-    int64_t      age = clock_wall() - env->received_usec;
+    struct list *after = q->messages.prev;
 
+    if (q->inserted && q->inserted->id < m->id)
+        after = &q->inserted->link;
+    while (after->next != &q->messages && CONTAINER(after->next, struct qmsg, link)->id < m->id)
+        after = after->next;
+    while (after != &q->messages && CONTAINER(after, struct qmsg, link)->id > m->id)
+        after = after->prev;
+    list_add_head(after, &m->link);
+    q->inserted = m;
+}
+
+struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
+                     struct envelope *env)
+{
+    size_t       own = sizeof *m + env->rcpt_n * sizeof m->rcpts[0], len = sizeof *env + env->text_len;
+    struct qmsg *m = mem_alloc(own + len);
+
+    memset(m, 0, own);
     m->id = id;
     m->entry = entry;
-    m->env = env;
-    /* A wall clock that was set back since must not make a message older than it can be. */
-    m->expires = loop_now(q->loop) + lifetime_of(q, env) - (age > 0 ? age : 0);
-    for (size_t i = 0; i < env->rcpt_n; i++)
-        q->waiting_by[WAIT_NEW]++;
-    list_add_tail(&q->messages, &m->link);
+    m->spool = (uint8_t)spool;
+    m->env = memcpy((char *)m + own, env, len);
+    free(env);
+    env = m->env;
+    m->expires = loop_now(q->loop) + lifetime_of(q, env) - envelope_age(env, clock_wall());
+    q->waiting_by[WAIT_NEW] += env->rcpt_n;
+    list_insert(q, m);
     idmap_set(q->by_id, id, m);
     q->count++;
     return m;
@@ -178,11 +251,21 @@ struct qmsg *msg_new(struct queue *q, uint64_t id, struct spool_entry *entry, st
 
 void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env)
 {
-    struct qmsg *m = msg_new(q, id, entry, env);
+    struct qmsg *m = msg_new(q, id, 0, entry, env);
 
     q->accepted++;
     heap_push(&q->due, &m->due, loop_now(q->loop));
     queue_kick(q);
+}
+
+/* Nobody waits for it any more. Jobs of it may still wait for their turn, to find that out. */
+int msg_is_over(const struct qmsg *m)
+{
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].state != RCPT_DELIVERED && m->rcpts[i].state != RCPT_DONE)
+            return 0;
+    }
+    return 1;
 }
 
 /* Where is its next event? Nowhere while a job or a DSN of it is under way: they end here again. */
@@ -200,6 +283,8 @@ static void msg_schedule(struct queue *q, struct qmsg *m)
         if (r->next_try < at)
             at = r->next_try;
     }
+    if (msg_is_over(m) && !m->jobs)
+        at = 0; /* all outcomes were written, but not that it is done */
     if (at == INT64_MAX || m->bouncing) {
         heap_remove(&q->due, &m->due);
         return;
@@ -222,7 +307,7 @@ void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void 
                   text_id(id, text, sizeof text));
         return;
     }
-    m = msg_new(q, id, entry, env);
+    m = msg_new(q, id, q->replaying, entry, env);
     if (state && state_decode(q, m, state, state_len) < 0)
         log_event(POSTERN_LOG_ERROR, "queue", "replay.state",
                   "id=%s why=\"the state can't be read; every recipient is tried again\"",
@@ -256,6 +341,8 @@ static void arm(struct queue *q)
         if (j->deadline < at)
             at = j->deadline;
     }
+    if (q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready))
+        at = now; /* enough for this turn */
     if (at == INT64_MAX || !q->running || (q->timer && q->timer_at <= at))
         return;
     loop_cancel(&q->timer);
@@ -267,11 +354,12 @@ static void route_due(struct queue *q)
 {
     int64_t now = loop_now(q->loop);
 
-    for (unsigned n = 0; n < QUEUE_DUE_PER_TURN; n++) {
+    while (q->turn_routed < QUEUE_DUE_PER_TURN) {
         struct heap_node *top = heap_top(&q->due);
 
         if (!top || top->key > now)
             return;
+        q->turn_routed++;
         heap_remove(&q->due, top);
         msg_route(q, CONTAINER(top, struct qmsg, due));
     }
@@ -298,6 +386,10 @@ static void queue_work(void *ctx)
     struct queue *q = ctx;
     struct list  *n;
 
+    if (q->turn != loop_now(q->loop)) {
+        q->turn = loop_now(q->loop);
+        q->turn_routed = q->turn_started = 0;
+    }
     while ((n = list_pop(&q->finished)))
         job_finish(q, CONTAINER(n, postern_job, link));
     if (q->running) {
@@ -341,8 +433,12 @@ size_t queue_in_flight(const struct queue *q)
 
 void queue_cancel_all(struct queue *q)
 {
-    while (!list_empty(&q->flying))
-        job_take_back(q, CONTAINER(q->flying.next, postern_job, link), "the gateway is shutting down");
+    while (!list_empty(&q->flying)) {
+        postern_job *j = CONTAINER(q->flying.next, postern_job, link);
+
+        j->stopped = 1;
+        job_take_back(q, j, "the gateway is stopping");
+    }
     queue_work(q);
 }
 
@@ -351,21 +447,20 @@ static void write_state(struct queue *q, struct qmsg *m)
     struct buf b = {0};
 
     state_encode(q, m, &b);
-    spool_state(q->spool, m->entry, b.data, b.len, 0, NULL, NULL);
+    spool_state(msg_spool(q, m), m->entry, b.data, b.len, 0, NULL, NULL);
     buf_free(&b);
 }
 
 /* Recipients of m changed (or a job or DSN of it ended): what now? */
 void msg_settled(struct queue *q, struct qmsg *m, int changed)
 {
-    size_t waiting = 0, failed = 0;
+    size_t failed = 0;
 
-    for (size_t i = 0; i < m->env->rcpt_n; i++) {
-        waiting += m->rcpts[i].state == RCPT_WAITING || m->rcpts[i].state == RCPT_HELD;
+    for (size_t i = 0; i < m->env->rcpt_n; i++)
         failed += m->rcpts[i].state == RCPT_FAILED;
-    }
-    if (!waiting && !failed) {
-        spool_done(q->spool, m->entry);
+    /* A job whose recipients were all removed while it waited ends here too, when its turn comes. */
+    if (msg_is_over(m) && !m->jobs) {
+        spool_done(msg_spool(q, m), m->entry);
         msg_free(q, m);
         return;
     }

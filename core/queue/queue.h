@@ -44,6 +44,13 @@ int  queue_check(const struct config *cfg, struct config_errors *errors);
 int  queue_new(const struct queue_setup *setup, struct queue **ret); /* -EINVAL: a bad retry list */
 void queue_free(struct queue **q);
 void queue_set_spool(struct queue *q, struct spool *spool);
+/* One more spool, of an adopted shard: begin, spool_open with queue_replay, then end with what it gave
+ * (NULL: it could not be opened). begin: -EMFILE when there are too many. drop: its messages have all
+ * gone or go with it. */
+int    queue_adopt_begin(struct queue *q);
+void   queue_adopt_end(struct queue *q, struct spool *spool);
+size_t queue_spool_count(const struct queue *q, const struct spool *spool); /* messages; O(n) */
+void   queue_spool_forget(struct queue *q, struct spool *spool);
 void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
 spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
 void            queue_start(struct queue *q);

@@ -57,8 +57,8 @@ static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t
     for (int k = 0; k < 3; k++)
         r->status[k] = rd_u16(in);
     next = (int64_t)rd_u64(in);
-    if (next)
-        next += to_mono;
+    if (next && __builtin_add_overflow(next, to_mono, &next))
+        next = now;
     r->next_try = next > now + NEXT_TRY_MAX ? now : next;
     r->tried = rd_u32(in);
     intern_unref(q->texts, &r->text);

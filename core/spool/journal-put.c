@@ -76,6 +76,7 @@ static void hand_chunk(struct journal_put *p, char *data, size_t len)
     r->u.chunk.data = data;
     r->u.chunk.len = len;
     p->file->pending += len;
+    p->j->room_taken += len;
     journal_hand(p->j, r);
 }
 
@@ -300,6 +301,7 @@ void journal_put_commit(struct spool_put *base, const void *meta, size_t meta_le
     } else {
         r->u.message.content = take_content(p);
         r->len += (uint32_t)p->len;
+        p->j->room_taken += r->len;
     }
     journal_hand(p->j, r);
     put_end(p);

@@ -18,7 +18,8 @@
 #include "util/mem.h"
 
 #define TICK_USEC 10000000
-#define ROOM_USEC 1000000
+#define ROOM_USEC  1000000
+#define ROOM_BYTES 65536u
 
 /* --- the disk thread --- */
 
@@ -168,6 +169,7 @@ static void look_for_room(struct journal *j)
     uint64_t need = j->cfg.min_free_bytes;
 
     j->room_looked = loop_now(j->loop);
+    j->room_taken = 0;
     if (left < 0)
         return; /* a file system that will not say: the next write tells */
     j->stats.free_bytes = (uint64_t)left;
@@ -206,7 +208,9 @@ int journal_accepts(struct journal *j)
 {
     if (!j->loop)
         return -EROFS;
-    if (loop_now(j->loop) - j->room_looked >= ROOM_USEC)
+    /* Once a second, and when a burst may have used up half of what is to stay free. */
+    if (loop_now(j->loop) - j->room_looked >= ROOM_USEC ||
+        j->room_taken > j->cfg.min_free_bytes / 2 + ROOM_BYTES)
         look_for_room(j);
     if (j->stats.full)
         return -ENOSPC;

@@ -122,6 +122,7 @@ struct journal {
     struct compaction  compact;
     struct loop_timer *tick, *room_timer;
     int64_t            room_looked; /* when free_bytes was asked */
+    uint64_t           room_taken;  /* bytes of messages handed over since */
     int                room_asked;  /* a REQ_RESERVE is under way */
     struct spool_stats stats;
 };

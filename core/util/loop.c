@@ -20,6 +20,7 @@ struct post {
 
 struct offload {
     struct offload *next;
+    struct loop    *loop;
     int (*work)(void *ctx);
     void (*done)(void *ctx, int result);
     void *ctx;
@@ -29,6 +30,7 @@ struct offload {
 struct loop {
     struct event_base *base;
     int64_t            now; /* 0: not asked for in this turn */
+    size_t             offloaded; /* and done not run yet */
     int                stop;
     struct list        tasks[LOOP_STAGES];
 
@@ -96,6 +98,7 @@ static void offload_finish(void *arg)
 {
     struct offload *o = arg;
 
+    o->loop->offloaded--;
     o->done(o->ctx, o->result);
     free(o);
 }
@@ -134,6 +137,8 @@ void loop_offload(struct loop *l, int (*work)(void *ctx), void (*done)(void *ctx
 {
     struct offload *o = mem_zalloc(sizeof *o);
 
+    l->offloaded++;
+    o->loop = l;
     o->work = work;
     o->done = done;
     o->ctx = ctx;
@@ -265,6 +270,12 @@ void loop_turn(struct loop *l, int block)
     l->now = 0;
     event_base_loop(l->base, EVLOOP_ONCE | (block && !tasks_wait(l) ? 0 : EVLOOP_NONBLOCK));
     end_of_turn(l);
+}
+
+void loop_quiesce(struct loop *l)
+{
+    while (l->offloaded && l->threads_n)
+        loop_turn(l, 1);
 }
 
 void loop_run(struct loop *l)

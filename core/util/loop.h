@@ -43,6 +43,10 @@ void               loop_cancel(struct loop_timer **t); /* clears *t; NULL is fin
 void loop_offload(struct loop *l, int (*work)(void *ctx), void (*done)(void *ctx, int result),
                   void *ctx);
 
+/* Runs turns until all that was offloaded is over and its done functions have run: before the end, so
+ * that nobody is closed while a thread still works for him. */
+void loop_quiesce(struct loop *l);
+
 /* From any thread: runs fn(ctx) on the loop soon. */
 void loop_post(struct loop *l, void (*fn)(void *ctx), void *ctx);
 

@@ -73,6 +73,7 @@ struct postern_services {
 
     /* --- submissions: messages to accept (ingress) ---
      * submit_new: begins a message. -ENOSPC: the spool is full (452 4.3.1); -EIO: it is unwell (451).
+     *   -EINVAL: the sender is neither "" nor an address; -EFBIG: the size announced is over the limit.
      * submit_id: its queue id, borrowed as long as the submission.
      * submit_rcpt: adds a recipient. -EINVAL: not an address; -E2BIG: too many.
      * submit_write: appends content; the bytes are copied. 1 instead of 0: taken, but wait with more

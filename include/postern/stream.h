@@ -26,7 +26,7 @@ typedef void postern_stream_cb(void *ctx, postern_stream *stream, uint32_t event
  * with stream_events before it returns, or close it. */
 typedef void postern_accept_cb(void *ctx, postern_stream *stream);
 
-#define POSTERN_STREAM_LOCAL 1u /* info flag: a local peer, handed over by `postern send -bs`      */
+#define POSTERN_STREAM_LOCAL 1u /* info flag: a local peer: through a unix socket, or handed over        */
 
 struct postern_stream_info { /* filled in by the host up to `size`; strings live as the stream does */
     size_t      size;

@@ -54,8 +54,9 @@ static int write_head(struct work *w, const struct entry *e)
     int r;
 
     postern_text_clean(e->sender, strlen(e->sender), sender, sizeof sender);
+    /* Readers take the line apart at blanks, and some know ASCII only; Return-Path has it all. */
     for (char *p = sender; *p; p++) {
-        if (*p == ' ')
+        if (*p == ' ' || (unsigned char)*p >= 0x80)
             *p = '-';
     }
     localtime_r(&now, &tm);

@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LOCK_TEXT_MAX 256 /* pid, nodename (64 bytes at most) and name space */
 
 /* An open file description lock: it collides with the fcntl locks of other programs like any, but
  * is not lost when another thread of ours closes the same file. */
@@ -28,19 +33,58 @@ static int dot_path(const char *path, char *buf, size_t size)
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* Others look for a process id in it; it is no more than a hint to a person. */
+/* Others look for a process id in it. The second line is for us: it says among whose processes that
+ * id counts, so that a lock of our own, left by a crash, is known again. */
+static size_t lock_text(long pid, char buf[LOCK_TEXT_MAX])
+{
+    char space[64];
+    struct utsname u;
+    ssize_t len = readlink("/proc/self/ns/pid", space, sizeof space);
+    int n;
+
+    if (len < 0 || len == sizeof space || uname(&u) < 0)
+        n = snprintf(buf, LOCK_TEXT_MAX, "%ld\n", pid);
+    else
+        n = snprintf(buf, LOCK_TEXT_MAX, "%ld\npostern %s %.*s\n", pid, u.nodename, (int)len,
+                     space);
+    return (size_t)n;
+}
+
 static int make(const char *lock)
 {
-    char pid[24];
+    char text[LOCK_TEXT_MAX];
     int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    size_t n = lock_text((long)getpid(), text);
 
     if (fd < 0)
         return -errno;
-    if (write(fd, pid, (size_t)n) < 0)
+    if (write(fd, text, n) < 0)
         n = 0; /* an empty lock is a lock */
     close(fd);
     return 0;
+}
+
+/* Did a process of ours make it that is no more? */
+static int is_orphan(const char *lock, struct stat *ret)
+{
+    char said[LOCK_TEXT_MAX], ours[LOCK_TEXT_MAX];
+    int fd = open(lock, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t n;
+    long pid;
+
+    if (fd < 0)
+        return 0;
+    n = fstat(fd, ret) < 0 ? -1 : read(fd, said, sizeof said - 1);
+    close(fd);
+    if (n <= 0)
+        return 0;
+    said[n] = '\0';
+    pid = strtol(said, NULL, 10);
+    if (pid <= 0 || pid > INT_MAX)
+        return 0;
+    lock_text(pid, ours);
+    return strstr(ours, "\npostern ") && strcmp(said, ours) == 0 && kill((pid_t)pid, 0) < 0 &&
+        errno == ESRCH;
 }
 
 static int is_stale(const char *lock, int64_t stale_usec, struct stat *ret)
@@ -81,7 +125,7 @@ int lock_dot(const char *path, int64_t stale_usec)
     if (r < 0)
         return r;
     r = make(lock);
-    if (r == -EEXIST && is_stale(lock, stale_usec, &st)) {
+    if (r == -EEXIST && (is_stale(lock, stale_usec, &st) || is_orphan(lock, &st))) {
         r = break_stale(lock, &st);
         if (!r)
             r = make(lock);

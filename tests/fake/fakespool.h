@@ -20,5 +20,10 @@ struct spool_entry *fakespool_first(const struct spool *s);    /* the oldest liv
 const struct buf *fakespool_state(const struct spool_entry *e); /* newest state, empty if none */
 void        fakespool_fail_puts(struct spool *s, int err);     /* spool_put_new answers err; 0: no more */
 void        fakespool_fail_content(struct spool *s, int err);
+void        fakespool_fail_commits(struct spool *s, int err);
+void        fakespool_behind(struct spool *s, int on);  /* 1: put_write says "wait", and room comes with 0 */
+void        fakespool_on_disk(struct spool *s, int on); /* content is given as a file, not as memory */
+struct envelope *fakespool_envelope(const struct spool *s); /* of the newest live message, if it was
+                                                               put; the caller frees */
 
 #endif

@@ -5,6 +5,7 @@ POSTERN_BUILD names the build folder (default: build/ of this tree). Run them wi
 """
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -22,6 +23,8 @@ from harness.peers import NameServer, SmtpPeer, SmtpSink, make_certificate  # no
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long; not run with the sanitizers")
+    # timeout(1) ends us like this; with an exception, what was started is ended as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not os.access(POSTERN, os.X_OK):
         raise pytest.UsageError(f"there is no {POSTERN}: build it first, or set POSTERN_BUILD")
 

@@ -3,7 +3,7 @@ from harness.base import free_port, wait_for
 from harness.mail import Report, message
 
 
-def users(names=()):
+def users():
     """Only those who have a mailbox file are known."""
     return {"transports": {"local-mbox": {"users": "existing"}}}
 
@@ -152,7 +152,7 @@ def test_a_message_expires_and_the_report_tells_of_the_last_try(gateway, to):
     assert gw.json("status")["queue"]["expired"] == 1
 
 
-def test_a_message_that_goes_in_circles_comes_back(gateway, new_gateway):
+def test_a_message_that_goes_in_circles_comes_back(new_gateway):
     gw = new_gateway({"server": {"hop_count_max": 5}})
     gw.configure({"server": {"hop_count_max": 5},
                   "routing": {"rules": [{"domain": "loop.test", "transport": "smtp-out",

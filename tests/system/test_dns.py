@@ -84,6 +84,28 @@ def test_mail_for_a_domain_whose_exchanger_we_are_does_not_circle(gateway, names
     gw.wait_empty()
 
 
+def test_an_answer_too_long_for_udp_is_fetched_over_tcp(gateway, names, peer):
+    server = peer()
+    records = [f"@ MX {i + 10} a-rather-long-name-for-an-exchanger-{i:03d}" for i in range(100)]
+    records += ["@ MX 5 good", "good A 127.0.0.1"]
+    ns = names({"example.test": "\n".join(records)})
+    gw = gateway(at(ns, server.port))
+    gw.send("ann@client.test", "bob@example.test", message())
+    server.wait_messages(1)
+    gw.wait_empty()
+    (done,) = gw.events("deliver.delivered")
+    assert "good.example.test" in done["remote"]
+
+
+def test_exchangers_that_are_aliases_or_do_not_exist_are_survived(gateway, names, peer):
+    server = peer()
+    ns = names({"example.test": "@ MX 1 nothing\n@ MX 5 alias\nalias CNAME real\nreal A 127.0.0.1"})
+    gw = gateway(at(ns, server.port))
+    gw.send("ann@client.test", "bob@example.test", message())
+    server.wait_messages(1)
+    gw.wait_empty()
+
+
 def test_recipients_of_domains_with_one_exchanger_all_arrive(gateway, names, peer):
     server = peer()
     ns = names({"one.test": "@ MX 10 mx.two.test.", "two.test": "@ MX 10 mx\nmx A 127.0.0.1"})

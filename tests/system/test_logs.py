@@ -67,17 +67,14 @@ def test_peers_cannot_forge_log_lines(gateway, peer, to):
 
 def test_json_has_the_same_events_with_the_same_names(new_gateway, peer, to):
     server = peer()
-    gw = new_gateway(to(server.hop, "remote.test"))
-    path = os.path.join(gw.folder, "events.json")
-    gw.configure(to(server.hop, "remote.test"), {"log": {"format": "json", "file": path}})
-    # Ready is told in the file now; the harness looks for it there.
-    gw.log_file, text_log = path, gw.log_file
+    gw = new_gateway()
+    text_log, gw.log_file = gw.log_file, os.path.join(gw.folder, "events.json")
+    gw.configure(to(server.hop, "remote.test"), {"log": {"format": "json", "file": gw.log_file}})
+    gw.start(stderr=text_log)
 
     def events():
-        with open(path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return [json.loads(line) for line in gw.log().splitlines()]
 
-    start_json(gw, text_log, events)
     queue_id = gw.send('"odd \\" one"@client.test', ["bob@remote.test", "eve@local.test"],
                        message())
     server.wait_messages(1)
@@ -94,16 +91,6 @@ def test_json_has_the_same_events_with_the_same_names(new_gateway, peer, to):
     assert events()[-1]["event"] == "gateway.stopped"
     with open(text_log, encoding="utf-8") as file:
         assert file.read() == ""
-
-
-def start_json(gw, text_log, events):
-    import subprocess
-    from harness.base import POSTERN
-    with open(text_log, "ab") as log:
-        gw.process = subprocess.Popen([POSTERN, "run", "--config", gw.confd], env=gw.env,
-                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    wait_for("the gateway to be ready", lambda: os.path.exists(gw.log_file) and any(
-        e["event"] == "gateway.ready" for e in events()))
 
 
 def test_the_level_decides_what_is_written(gateway):

@@ -3,6 +3,7 @@ import hashlib
 import mailbox
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -14,7 +15,8 @@ from harness.peers import swaks
 def test_a_message_from_swaks_lands_in_the_mbox_of_a_local_user(gateway):
     gw = gateway()
     code, said = swaks(gw.port, "--from", "ann@client.test", "--to", "bob@local.test",
-                       "--header", "Subject: hello", "--body", "first line\nFrom here on\n>From old")
+                       "--header", "Subject: hello",
+                       "--body", "first line\nFrom here on\n>From old")
     assert code == 0, said
     queue_id = re.search(r"queued as (\S+)", said).group(1)
     (got,) = gw.wait_mail("bob")
@@ -213,6 +215,24 @@ def test_a_lock_that_a_dead_program_left_is_removed(gateway):
     gw.send("ann@client.test", "bob@local.test", message())
     gw.wait_mail("bob")
     assert not os.path.exists(lock)
+
+
+@pytest.mark.parametrize("host,broken", [(os.uname().nodename, True), ("elsewhere.test", False)])
+def test_a_lock_that_our_own_crash_left_holds_nobody_up(gateway, host, broken):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    gw = gateway({"transports": {"local-mbox": {"lock_timeout": "1s"}}})
+    lock = gw.mbox("bob") + ".lock"
+    with open(lock, "w", encoding="ascii") as file:
+        file.write(f"{dead.pid}\npostern {host} {os.readlink('/proc/self/ns/pid')}\n")
+    gw.send("ann@client.test", "bob@local.test", message())
+    if broken:
+        gw.wait_mail("bob")
+        gw.wait_empty()
+        assert not gw.events("deliver.deferred")
+    else:  # a process of another machine may well live
+        gw.wait_event("deliver.deferred", to="bob@local.test")
+    assert os.path.exists(lock) != broken
 
 
 def test_a_mailbox_is_never_written_through_a_link(gateway):

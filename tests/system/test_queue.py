@@ -1,9 +1,12 @@
 """The operator's hand on the queue: list, show, retry, hold, release, remove; and status."""
 import json
+import os
+import pwd
+import subprocess
 
 import pytest
 
-from harness.base import wait_for
+from harness.base import POSTERN, wait_for
 from harness.mail import message
 
 
@@ -42,7 +45,8 @@ def test_list_shows_age_tries_next_try_and_reason(waiting):
     assert 0 <= listed[0]["age"] < 600 and listed[0]["size"] > 100
     assert listed[1]["recipients"][1]["reason"] == "host unreachable"
     text = waiting.cli("queue", "list").stdout
-    for word in (*waiting.ids, "bob@one.test", "tries 1", "backoff", "next try in", "<eve@client.test>"):
+    for word in (*waiting.ids, "bob@one.test", "tries 1", "backoff", "next try in",
+                 "<eve@client.test>"):
         assert word in text, word
 
 
@@ -143,6 +147,8 @@ def test_an_action_that_touches_nothing_says_so(waiting):
     assert waiting.cli("queue", "remove", "nobody@one.test", code=65).stdout == \
         "remove: 0 recipients\n"
     assert "which messages" in waiting.cli("queue", "remove", code=64).stderr
+    for limit in ("many", "-1", "0", "10x", ""):
+        assert "--limit" in waiting.cli("queue", "list", "--limit", limit, code=64).stderr
     assert "unknown action" in waiting.cli("queue", "destroy", "--all", code=64).stderr
     assert len(waiting.queue()) == 3
 
@@ -203,3 +209,30 @@ def test_json_of_every_listing_is_json(waiting):
     for words in (["queue", "list"], ["status"], ["plugin", "list"], ["plugin", "info", "smtp-out"],
                   ["route", "a@b.test"], ["check"]):
         json.loads(waiting.cli(*words, "--json").stdout)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can ask as somebody else")
+def test_other_users_may_send_and_nothing_else(waiting, folder):
+    gw = waiting
+    for path in (folder, gw.folder):
+        os.chmod(path, 0o711)
+
+    def as_nobody(*words, stdin=b""):
+        done = subprocess.run([POSTERN, *words], input=stdin, user="nobody", group="nogroup",
+                              extra_groups=[], env=dict(gw.env, POSTERN_CONFIG=gw.confd),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    for words in (["queue", "list"], ["queue", "show", gw.ids[0]], ["queue", "remove", "--all"],
+                  ["queue", "hold", "--all"], ["status"]):
+        code, said = as_nobody(*words)
+        assert code == 77, (words, code, said)
+        assert "bob@one.test" not in said
+    assert len(gw.queue()) == 3 and not gw.queue("--held")
+    code, said = as_nobody("send", "-f", "ann@local.test", "joe@local.test",
+                           stdin=b"Subject: from a user\n\nx\n")
+    assert code == 0, said
+    (got,) = gw.wait_mail("joe")
+    assert f"from userid {pwd.getpwnam('nobody').pw_uid}" in " ".join(got["Received"].split())
+    # And what lies on the disk is for the gateway alone.
+    assert os.stat(gw.spool).st_mode & 0o077 == 0

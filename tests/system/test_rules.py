@@ -32,7 +32,8 @@ CASES = [
 
 
 def test_each_kind_of_match_sends_mail_where_route_says(gateway, peer):
-    servers = {name: peer() for name in ("exact", "below", "glob", "boss", "null", "both", "default")}
+    servers = {name: peer()
+               for name in ("exact", "below", "glob", "boss", "null", "both", "default")}
     hop = {name: {"transport": "smtp-out", "next_hops": [server.hop]}
            for name, server in servers.items()}
     gw = gateway(rules({"domain": "exact.test", **hop["exact"]},
@@ -193,7 +194,8 @@ def test_the_decision_is_written_with_the_outcome(gateway, to):
     assert shown["recipients"][0]["decision"] == decision
 
 
-@pytest.mark.parametrize("address", ["no at sign here", "a@", "@b.test", "a@b..test", "a@-b_.test\x01"])
+@pytest.mark.parametrize("address", ["no at sign here", "a@", "@b.test", "a@b..test",
+                                     "a@-b_.test\x01"])
 def test_route_says_what_is_wrong_with_an_address(gateway, address):
     gw = gateway()
     done = gw.cli("route", address, code=65)

@@ -1,4 +1,5 @@
 """`postern send`, and what programs expect of sendmail(8)."""
+import email.utils
 import os
 import pwd
 import re
@@ -55,6 +56,35 @@ def test_sendmail_adds_what_a_message_must_have(gateway, sendmail):
     assert re.match(r"\w{3}, \d+ \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}$", got["Date"])
     assert re.match(r"<[^<>@ ]+@gw\.test>$", got["Message-ID"])
     assert got["Subject"] == "bare"
+
+
+def test_a_full_name_stays_a_name(gateway, sendmail):
+    gw = gateway()
+    gw.cli("-F", 'Ann "A\\" Droid\r\nX-Evil: yes', "-f", "ann@local.test", "bob@local.test",
+           program=sendmail, stdin=b"Subject: bare\n\nHello.\n")
+    (got,) = gw.wait_mail("bob")
+    name, address = email.utils.parseaddr(got["From"])
+    assert address == "ann@local.test" and name.startswith('Ann "A\\" Droid')
+    assert got["X-Evil"] is None
+
+
+def test_a_mailbox_separator_before_the_header_is_dropped(gateway, sendmail):
+    gw = gateway()
+    gw.cli("-f", "ann@local.test", "bob@local.test", program=sendmail,
+           stdin=b"From ann@local.test Sun Nov 22 12:00:00 2026\n" + LETTER)
+    (got,) = gw.wait_mail("bob")
+    assert got["Subject"] == "by hand" and got["From"] == "Ann <ann@local.test>"
+    assert got.get_payload() == "Hello.\n"
+
+
+def test_eight_bit_text_asks_no_more_of_the_next_server_than_it_must(gateway, peer, to):
+    server = peer(extensions=["8BITMIME"])
+    gw = gateway(to(server.hop, "remote.test"))
+    gw.cli("send", "-f", "ann@local.test", "far@remote.test",
+           stdin=b"Subject: x\n\nGr\xc3\xbc\xc3\x9fe\n")
+    (got,) = server.wait_messages(1)
+    assert "SMTPUTF8" not in got.params
+    gw.wait_empty()
 
 
 def test_what_is_there_is_not_added_again(gateway, sendmail):
@@ -137,7 +167,8 @@ def test_exit_codes_tell_callers_what_to_do(new_gateway, sendmail):
     assert gw.cli("send", "bob@local.test", stdin=LETTER, code=75).stdout == ""
     gw.start()
     assert "no recipients" in gw.cli(program=sendmail, stdin=LETTER, code=64).stderr
-    assert "no recipients" in gw.cli("-t", program=sendmail, stdin=b"Subject: x\n\n", code=64).stderr
+    bare = b"Subject: x\n\n"
+    assert "no recipients" in gw.cli("-t", program=sendmail, stdin=bare, code=64).stderr
     assert gw.cli("not an address@@", program=sendmail, stdin=LETTER, code=65).stderr
     big = LETTER + b"x" * 70 * 1024
     assert "larger" in gw.cli("bob@local.test", program=sendmail, stdin=big, code=65).stderr

@@ -1,4 +1,6 @@
 """What smtp-out does with servers that are slow, choosy, broken, or gone for a while."""
+import threading
+
 import pytest
 
 from harness.base import free_port, wait_for
@@ -156,7 +158,6 @@ def test_a_permanent_reply_returns_the_message_with_the_servers_words(gateway, p
 
 
 def test_a_server_that_does_not_answer_in_time_is_tried_again(gateway, peer, to, at_end):
-    import threading
     release = threading.Event()
     at_end(release.set)
     slow = []
@@ -173,6 +174,26 @@ def test_a_server_that_does_not_answer_in_time_is_tried_again(gateway, peer, to,
     server.wait_messages(1)
     (deferred, *_) = gw.wait_event("deliver.deferred", to="one@remote.test")
     assert deferred["status"].startswith("4.4."), deferred
+    gw.wait_empty()
+
+
+@pytest.mark.parametrize("reply", [
+    "250-" + "x" * 200000 + "\r\n250 done", "\r\n".join(["250-more"] * 20000) + "\r\n250 done",
+    "what do you want", "", "99 bottles", "250"],
+    ids=["a long line", "many lines", "words", "nothing", "an odd code", "a bare code"])
+def test_nonsense_from_a_server_costs_a_try_and_no_more(gateway, peer, to, reply):
+    state = {"talk": True}
+    server = peer(lambda session, verb, line: reply if verb == "RCPT" and state["talk"] else None)
+    gw = gateway(to(server.hop))
+    gw.send("ann@client.test", "one@remote.test", message())
+    if reply == "250":  # short, but clear (RFC 5321 4.2: the text may be missing)
+        server.wait_messages(1)
+        gw.wait_empty()
+        return
+    (deferred, *_) = gw.wait_event("deliver.deferred", to="one@remote.test")
+    assert len(deferred["reply"]) < 2000
+    state["talk"] = False
+    server.wait_messages(1)
     gw.wait_empty()
 
 
@@ -206,8 +227,7 @@ def test_what_waits_for_a_dead_server_goes_when_it_comes_back(gateway, peer, to)
 
 
 def test_one_dead_destination_does_not_hold_up_others(gateway, peer, at_end):
-    """The dead one is of the nasty kind: it takes connections, and then says nothing for minutes."""
-    import threading
+    """The dead one is of the nasty kind: it takes connections, and then it says nothing."""
     release = threading.Event()
     at_end(release.set)
 
@@ -218,10 +238,11 @@ def test_one_dead_destination_does_not_hold_up_others(gateway, peer, at_end):
         return None
 
     dead, alive = peer(mute), peer()
-    gw = gateway({"routing": {"rules": [
+    # The dead one alone could use up all deliveries that are allowed at a time.
+    gw = gateway({"queue": {"concurrency": 40}, "routing": {"rules": [
         {"domain": "dead.test", "transport": "smtp-out", "next_hops": [dead.hop]},
         {"domain": "alive.test", "transport": "smtp-out", "next_hops": [alive.hop]}]}})
-    for i in range(6):
+    for _ in range(6):
         gw.send("ann@client.test", [f"user{n}@dead.test" for n in range(50)], message())
     gw.command(["smtp-source", "-m", "300", "-s", "5", "-f", "ann@client.test",
                 "-t", "many@dead.test", f"127.0.0.1:{gw.port}"])
@@ -232,6 +253,21 @@ def test_one_dead_destination_does_not_hold_up_others(gateway, peer, at_end):
     assert gw.json("status")["queue"]["messages"] == 306
     assert not gw.events("deliver.deferred")
     gw.kill()  # SIGTERM would give the mute server ten seconds more
+
+
+def test_internationalised_addresses_do_not_go_where_they_are_not_understood(gateway, peer, to):
+    server = peer(extensions=["8BITMIME", "PIPELINING"])
+    gw = gateway(to(server.hop, "remote.test"))
+    with gw.smtp() as client:
+        client.command_encoding = "utf-8"
+        client.docmd("MAIL", "FROM:<ann@local.test> SMTPUTF8")
+        client.docmd("RCPT", "TO:<пётр@remote.test>")
+        client.docmd("RCPT", "TO:<plain@remote.test>")
+        client.data(message("plain"))
+    assert server.wait_messages(1)[0].rcpts == ["plain@remote.test"]
+    (raw,) = gw.wait_mail("ann")
+    assert "Status: 5.6.7" in raw.as_string()
+    gw.wait_empty()
 
 
 def test_starttls_is_used_where_it_is_offered(gateway, peer, to, certificate):

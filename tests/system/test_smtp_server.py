@@ -1,11 +1,13 @@
 """What smtp-in says to clients, as smtplib, swaks and a bare socket see it."""
+import os
+import signal
 import smtplib
 import socket
 import ssl
 
 import pytest
 
-from harness.base import PATIENCE, free_port
+from harness.base import PATIENCE, free_port, wait_for
 from harness.mail import message
 from harness.peers import swaks
 
@@ -236,6 +238,45 @@ def test_a_message_cut_off_in_the_middle_is_forgotten(gateway):
     assert gw.json("status")["queue"]["accepted"] == 1
 
 
+def test_sigterm_says_good_bye_and_lets_a_message_under_way_be_finished(gateway):
+    gw = gateway()
+    with Line(gw.port) as idle, Line(gw.port) as busy:
+        for line in (idle, busy):
+            line.reply()
+            line.ask("EHLO client.test")
+        for command in ("MAIL FROM:<ann@client.test>", "RCPT TO:<bob@local.test>", "DATA"):
+            assert busy.ask(command)[0] in "23"
+        busy.say("Subject: just in time\r\n\r\n")
+        gw.process.send_signal(signal.SIGTERM)
+        assert idle.reply().startswith("421 4.3.2")
+        assert idle.file.read() == b""
+        assert not gw.log().count("gateway.stopped")
+        busy.say("the end\r\n.\r\n")
+        assert busy.reply().startswith("250 2.0.0")
+        assert busy.reply().startswith("421 4.3.2")
+    assert gw.process.wait(PATIENCE) == 0
+    gw.start()  # accepted is accepted, whether it was delivered before the end or not
+    wait_for("the message", lambda: gw.messages("bob"))
+    gw.wait_empty()
+    assert [m["Subject"] for m in gw.messages("bob")] == ["just in time"]
+
+
+def test_a_unix_socket_can_be_listened_on(gateway, folder):
+    path = os.path.join(folder, "smtp.sock")
+    gw = gateway({"ingress": {"smtp-in": {"listen": [f"unix:{path}"]}}})
+    with socket.socket(socket.AF_UNIX) as conn:
+        conn.settimeout(PATIENCE)
+        conn.connect(path)
+        file = conn.makefile("rb")
+        assert file.readline().startswith(b"220 ")
+        for command in (b"HELO here", b"MAIL FROM:<ann@local.test>", b"RCPT TO:<bob@local.test>",
+                        b"RSET", b"QUIT"):
+            conn.sendall(command + b"\r\n")
+            assert file.readline()[:1] == b"2", command
+    gw.stop()
+    assert not os.path.exists(path)
+
+
 def test_starttls_encrypts_and_is_told_in_received(gateway, certificate):
     cert, key = certificate("gw.test")
     gw = gateway({"ingress": {"smtp-in": {"tls_certificate": cert, "tls_key": key}}})
@@ -284,6 +325,19 @@ def test_internationalised_addresses_need_smtputf8(gateway, peer, to):
     assert (got.sender, got.rcpts) == ("jörg@client.test", ["пётр@remote.test"])
     assert "SMTPUTF8" in got.params
     gw.wait_empty()
+
+
+def test_ipv6_is_listened_on_and_named_as_such(gateway):
+    port = free_port()
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no ::1: {error}")
+    gw = gateway({"ingress": {"smtp-in": {"listen": [f"[::1]:{port}"]}}})
+    with smtplib.SMTP("::1", port, local_hostname="client.test", timeout=PATIENCE) as client:
+        client.sendmail("ann@client.test", "far@local.test", message())
+    (got,) = gw.wait_mail("far")
+    assert "from client.test ([IPv6:::1])" in " ".join(got["Received"].split())
 
 
 def test_two_listeners_of_two_instances_have_rules_of_their_own(gateway, peer):

@@ -12,7 +12,7 @@ POSTERN = os.path.join(BUILD, "postern")
 
 # How long anything may take before a test gives up on it: far more than it ever needs, so that a
 # slow machine is no failure.
-PATIENCE = 60.0
+PATIENCE = float(os.environ.get("POSTERN_TEST_PATIENCE", "60"))
 
 # Administrators' programs are not in everybody's PATH.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"

@@ -15,6 +15,19 @@ from .base import (BUILD, PATIENCE, POSTERN, assert_no_sanitizer_report, free_po
 HOSTNAME = "gw.test"
 
 
+def group_alive(group):
+    """Is there a process of this group that is more than a zombie?"""
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                state, _, pgrp = file.read().rsplit(")", 1)[1].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state != "Z":
+            return True
+    return False
+
+
 def plugin_path():
     return ":".join(sorted(glob.glob(os.path.join(BUILD, "plugins", "*", ""))))
 
@@ -74,27 +87,32 @@ class Gateway:
 
     # --- life ---
 
-    def start(self):
+    def start(self, stderr=None):
+        """stderr: where it goes when it is not the log (which is a file of the gateway's then)."""
         assert not self.running()
         self.log_start = len(self.log())
-        with open(self.log_file, "ab") as log:
+        with open(stderr or self.log_file, "ab") as log:
+            # A process group of its own, so that a kill meets all that it has started.
             self.process = subprocess.Popen([POSTERN, "run", "--config", self.confd],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.env)
-        pid = self.process.pid
+                                            env=self.env, start_new_session=True)
         wait_for(lambda: f"the gateway to be ready:\n{self.log()}",
-                 lambda: self.process.poll() is not None or
-                 self.events("gateway.ready", pid=str(pid)))
+                 lambda: self.process.poll() is not None or self.is_ready())
         assert self.process.poll() is None, f"the gateway ended at once:\n{self.log()}"
         return self
+
+    def is_ready(self):
+        return "gateway.ready" in self.log()[self.log_start:]
 
     def running(self):
         return self.process is not None and self.process.poll() is None
 
     def kill(self):
         """As the kernel does when memory is short: without a word."""
-        self.process.send_signal(signal.SIGKILL)
+        group = self.process.pid
+        os.killpg(group, signal.SIGKILL)
         self.process.wait()
+        wait_for("the killed gateway to be gone", lambda: not group_alive(group))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -104,9 +104,9 @@ class Session:
 
 
 class SmtpPeer:
-    """An SMTP server that does as it is told: script(session, verb, line) may return a reply, CLOSE,
-    or None for the usual one. Verbs are those of SMTP, CONNECT for the greeting, and "." for the end
-    of data. It keeps what it gets."""
+    """An SMTP server that does as it is told: script(session, verb, line) may return a reply,
+    CLOSE, or None for the usual one. Verbs are those of SMTP, CONNECT for the greeting, and "." for
+    the end of data. It keeps what it gets."""
 
     EXTENSIONS = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8")
 
@@ -361,7 +361,8 @@ def make_certificate(folder, name, authority=None):
     """A key and a certificate for NAME, self-signed or signed by AUTHORITY (another such pair)."""
     key, cert = (os.path.join(str(folder), f"{name}.{end}") for end in ("key", "pem"))
     words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+             "-nodes", "-days", "2", "-subj", f"/CN={name}",
+             "-addext", f"subjectAltName=DNS:{name}",
              "-keyout", key, "-out", cert]
     if authority:
         words += ["-CA", authority[0], "-CAkey", authority[1],

@@ -1,5 +1,5 @@
-"""A Postfix of the test's own: its configuration, queue and data are in the test's folder, and it is
-started by its master(8) alone, so that nothing of a Postfix of the system is touched."""
+"""A Postfix of the test's own: its configuration, queue and data are in the test's folder, and it
+is started by its master(8) alone, so that nothing of a Postfix of the system is touched."""
 import grp
 import os
 import pwd
@@ -26,7 +26,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 virtual_alias_domains = virtual.test
-virtual_alias_maps = inline:{{ far@virtual.test = bob@local.test }}
+virtual_alias_maps = inline:{{far@virtual.test=bob@local.test}}
 relayhost = [127.0.0.1]:{relay}
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no

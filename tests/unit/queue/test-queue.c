@@ -525,6 +525,431 @@ static void what_was_known_survives_a_restart(void **state)
     stop(&g);
 }
 
+static void a_rules_temporary_failure_means_not_now(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"later.test\",\"fail\":\"4.7.1 come back\"}],"));
+    add1(&f, "s@x.test", "u@later.test");
+    turns(&f, 4);
+    assert_int_equal(waiting(&f, WAIT_BACKOFF), 1);
+    assert_int_equal(count(&f, "failed"), 0);
+    assert_int_equal(count(&f, "deferred"), 1);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    stop(&f);
+}
+
+static void a_message_expires_also_when_its_destination_was_dead_all_the_time(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("\"dead_min\":\"1h\",\"dead_max\":\"1h\",\"lifetime\":\"40ms\",\"jitter\":0", ""));
+    add1(&f, "s@x.test", "first@dead.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "connection refused");
+    turns(&f, 2);
+    add1(&f, "s@x.test", "second@dead.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 0);
+    for (int i = 0; i < 50 && count(&f, "bounced") < 2; i++) {
+        usleep(5000);
+        turns(&f, 3);
+    }
+    assert_int_equal(count(&f, "expired"), 2);
+    assert_int_equal(count(&f, "bounced"), 2);
+    assert_non_null(strstr(fakespool_newest(f.spool), "second@dead.test"));
+    assert_non_null(strstr(fakespool_newest(f.spool), "connection refused"));
+    assert_int_equal(f.n, 2); /* the two reports, on their way; nothing was sent to the dead */
+    stop(&f);
+}
+
+static size_t listed(struct fixture *f)
+{
+    uint64_t next;
+    json_t  *list = queue_list(f->queue, &(struct queue_filter){.all = 1}, 0, 100, &next);
+    size_t   n = json_array_size(list);
+
+    json_decref(list);
+    return n;
+}
+
+static void a_message_may_be_removed_while_its_job_waits_for_its_turn(void **state)
+{
+    struct fixture      f;
+    struct queue_filter second = {.recipient = "second@y.test"};
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1", ""));
+    add1(&f, "s@x.test", "first@y.test");
+    add1(&f, "s@x.test", "second@y.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), 1);
+    assert_int_equal(queue_act(f.queue, &second, QUEUE_REMOVE, NULL, "test"), 1);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), 0);
+    assert_int_equal(listed(&f), 1);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250");
+    turns(&f, 4);
+    assert_int_equal(f.delivered_calls, 1);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_int_equal(count(&f, "messages"), 0);
+    assert_int_equal(count(&f, "in_flight"), 0);
+    stop(&f);
+}
+
+static void a_removed_message_goes_too_when_its_destination_dies(void **state)
+{
+    struct fixture      f;
+    struct queue_filter second = {.recipient = "second@y.test"};
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1", ""));
+    add1(&f, "s@x.test", "first@y.test");
+    add1(&f, "s@x.test", "second@y.test");
+    turns(&f, 2);
+    queue_act(f.queue, &second, QUEUE_REMOVE, NULL, "test");
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "connection refused");
+    turns(&f, 4);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(count(&f, "messages"), 1);
+    stop(&f);
+}
+
+static void a_recipient_held_while_its_job_waits_is_not_sent_until_released(void **state)
+{
+    static const char *const two[] = {"a@y.test", "b@y.test"};
+    struct fixture           f;
+    struct queue_filter      a = {.recipient = "a@y.test"};
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1", ""));
+    add1(&f, "s@x.test", "first@y.test");
+    add(&f, "s@x.test", 2, two);
+    turns(&f, 2);
+    assert_int_equal(queue_act(f.queue, &a, QUEUE_HOLD, NULL, "test"), 1);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250");
+    turns(&f, 3);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(queue_job_rcpts(f.jobs[0]), 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "b@y.test");
+    settle_all(&f, POSTERN_DELIVERED, 0, "250");
+    turns(&f, 3);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(queue_act(f.queue, &a, QUEUE_RELEASE, NULL, "test"), 1);
+    turns(&f, 3);
+    assert_int_equal(f.n, 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "a@y.test");
+    settle_all(&f, POSTERN_DELIVERED, 0, "250");
+    turns(&f, 3);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void failures_in_two_jobs_are_reported_in_one_notification(void **state)
+{
+    static const char *const two[] = {"a@one.test", "b@two.test"};
+    struct fixture           f;
+    const char              *dsn;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add(&f, "s@x.test", 2, two);
+    turns(&f, 2);
+    assert_int_equal(f.n, 2);
+    settle(&f, 0, 0, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 not me");
+    turns(&f, 3);
+    assert_int_equal(count(&f, "bounced"), 0); /* the other may fail too */
+    settle(&f, 1, 0, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 nor me");
+    f.n = 0;
+    turns(&f, 4);
+    assert_int_equal(count(&f, "bounced"), 1);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    dsn = fakespool_newest(f.spool);
+    assert_non_null(strstr(dsn, "550 not me"));
+    assert_non_null(strstr(dsn, "550 nor me"));
+    stop(&f);
+}
+
+/* The head is read by a thread: wait for it. */
+static void turns_until_bounced(struct fixture *f)
+{
+    for (int i = 0; i < 200 && !count(f, "bounced"); i++) {
+        usleep(1000);
+        turns(f, 2);
+    }
+    assert_int_equal(count(f, "bounced"), 1);
+}
+
+static void the_original_is_returned_also_from_disk(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    fakespool_on_disk(f.spool, 1);
+    add1(&f, "s@x.test", "nobody@y.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns_until_bounced(&f);
+    assert_non_null(strstr(fakespool_newest(f.spool), "X-Keep: yes\r\n\r\nbody\r\n"));
+    stop(&f);
+}
+
+static void a_sender_is_told_even_when_the_original_cannot_be_read(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add1(&f, "s@x.test", "nobody@y.test");
+    turns(&f, 2);
+    fakespool_fail_content(f.spool, -EIO);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns_until_bounced(&f);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_non_null(strstr(fakespool_newest(f.spool), "550 no"));
+    assert_null(strstr(fakespool_newest(f.spool), "X-Keep"));
+    stop(&f);
+}
+
+static void a_notification_under_way_at_the_end_is_let_go_of(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    fakespool_on_disk(f.spool, 1);
+    add1(&f, "s@x.test", "nobody@y.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    loop_turn(f.loop, 0);
+    assert_int_equal(count(&f, "bounced"), 0);
+    loop_quiesce(f.loop);
+    stop(&f); /* the leak checker is the judge */
+}
+
+/* What is on disk of message 1, given to a fresh queue as message 77. */
+static void replay(struct fixture *from, struct fixture *to, size_t n, const char *const *rcpts)
+{
+    const struct buf *saved = fakespool_state(fakespool_first(from->spool));
+    struct buf        meta = {0};
+    struct envelope  *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = n, .rcpts = rcpts});
+
+    envelope_encode(e, &meta);
+    free(e);
+    queue_replay(to->queue, 77, fakespool_add(to->spool, 77, "x"), meta.data, meta.len, saved->data,
+                 saved->len, 1);
+    buf_free(&meta);
+}
+
+static void what_a_stop_takes_back_is_due_at_once_and_was_no_try(void **state)
+{
+    static const char *const rcpt = "a@y.test";
+    struct fixture           f, g;
+    json_t                  *list, *r;
+    uint64_t                 next;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"1h\"]", ""));
+    start(&g, CONFIG("", ""));
+    add1(&f, "s@x.test", rcpt);
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    queue_stop(f.queue);
+    queue_cancel_all(f.queue);
+    assert_int_equal(f.cancels, 1);
+    assert_int_equal(queue_in_flight(f.queue), 0);
+    replay(&f, &g, 1, &rcpt);
+    list = queue_list(g.queue, &(struct queue_filter){.all = 1}, 0, 10, &next);
+    r = json_array_get(json_object_get(json_array_get(list, 0), "recipients"), 0);
+    assert_int_equal(json_integer_value(json_object_get(r, "tries")), 0);
+    json_decref(list);
+    turns(&g, 2);
+    assert_int_equal(g.n, 1);
+    stop(&f);
+    stop(&g);
+}
+
+static void a_message_whose_outcomes_are_all_known_leaves_after_a_restart(void **state)
+{
+    static const char *const two[] = {"a@one.test", "b@two.test"};
+    struct fixture           f, g;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1", ""));
+    start(&g, CONFIG("", ""));
+    add(&f, "s@x.test", 2, two);
+    add1(&f, "s@x.test", "c@two.test");
+    turns(&f, 2);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    settle(&f, 1, 0, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "450");
+    f.n = 0;
+    turns(&f, 3);
+    /* Removed while its job waits behind the other's: written as removed, not yet as done. */
+    queue_act(f.queue, &(struct queue_filter){.recipient = "b@two.test"}, QUEUE_RETRY, NULL, "test");
+    turns(&f, 2);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), 1);
+    queue_act(f.queue, &(struct queue_filter){.recipient = "b@two.test"}, QUEUE_REMOVE, NULL, "test");
+    assert_int_equal(fakespool_live(f.spool), 2);
+    replay(&f, &g, 2, two);
+    turns(&g, 2);
+    assert_int_equal(g.n, 0);
+    assert_int_equal(fakespool_live(g.spool), 0);
+    assert_int_equal(count(&g, "messages"), 0);
+    stop(&f);
+    stop(&g);
+}
+
+static json_int_t all_waiting(struct fixture *f)
+{
+    json_int_t n = 0;
+
+    for (int i = WAIT_NEW; i <= WAIT_SPOOL; i++)
+        n += waiting(f, (enum wait_reason)i);
+    return n;
+}
+
+static void no_bytes_of_a_state_do_harm(void **state)
+{
+    static const char *const two[] = {"a@y.test", "b@y.test"};
+    struct fixture           f, g;
+    struct buf               meta = {0};
+    const struct buf        *saved;
+    struct envelope         *e;
+    uint64_t                 id = 100;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    start(&g, CONFIG("", ""));
+    add(&f, "s@x.test", 2, two);
+    turns(&f, 2);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
+    f.n = 0;
+    turns(&f, 2);
+    saved = fakespool_state(fakespool_first(f.spool));
+    assert_true(saved->len > 20);
+    e = envelope_new(&(struct envelope_new){.received_usec = clock_wall(), .sender = "s@x.test",
+                                            .rcpt_n = 2, .rcpts = two});
+    envelope_encode(e, &meta);
+    free(e);
+    log_open(&(struct log_config){.level = -1}); /* it complains of each, and rightly */
+    for (size_t i = 0; i < saved->len; i++, id += 3) {
+        char *bytes = mem_strndup(saved->data, saved->len); /* so that ASan sees one byte too many */
+
+        queue_replay(g.queue, id, fakespool_add(g.spool, id, "x"), meta.data, meta.len, bytes, i, 1);
+        bytes[i] = (char)~bytes[i];
+        queue_replay(g.queue, id + 1, fakespool_add(g.spool, id + 1, "x"), meta.data, meta.len, bytes,
+                     saved->len, 1);
+        bytes[i] = (char)0x80;
+        queue_replay(g.queue, id + 2, fakespool_add(g.spool, id + 2, "x"), meta.data, meta.len, bytes,
+                     saved->len, 1);
+        free(bytes);
+    }
+    log_open(&(struct log_config){.level = POSTERN_LOG_ERROR});
+    assert_int_equal(count(&g, "messages"), 3 * (json_int_t)saved->len);
+    assert_in_range(all_waiting(&g), 1, 2 * 3 * saved->len);
+    queue_act(g.queue, &(struct queue_filter){.all = 1}, QUEUE_REMOVE, NULL, "test");
+    turns(&g, 200);
+    assert_int_equal(all_waiting(&g), 0); /* the counts did not drift */
+    assert_int_equal(count(&g, "messages"), 0);
+    assert_int_equal(fakespool_live(g.spool), 0);
+    buf_free(&meta);
+    stop(&f);
+    stop(&g);
+}
+
+static int deliver_at_once(void *ctx, const char *transport, postern_job *job)
+{
+    struct fixture        *f = ctx;
+    struct postern_outcome o = {.size = sizeof o, .fate = POSTERN_DELIVERED, .status = {2, 0, 0}};
+
+    (void)transport;
+    f->delivered_calls++;
+    queue_job_settle(job, 0, &o);
+    return 0;
+}
+
+static void a_transport_that_settles_at_once_leaves_the_loop_to_others(void **state)
+{
+    struct fixture     f;
+    struct queue_setup setup;
+    size_t             most = 0, before;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1000,\"concurrency\":1000", ""));
+    queue_free(&f.queue);
+    setup = (struct queue_setup){.loop = f.loop, .spool = f.spool, .config = f.config,
+                                 .routes = f.routes, .carrier = {&f, deliver_at_once, cancel}};
+    assert_int_equal(queue_new(&setup, &f.queue), 0);
+    queue_start(f.queue);
+    for (int i = 0; i < 2000; i++)
+        add1(&f, "s@x.test", "u@y.test");
+    for (int i = 0; i < 100 && fakespool_live(f.spool); i++) {
+        before = f.delivered_calls;
+        turns(&f, 1);
+        if (f.delivered_calls - before > most)
+            most = f.delivered_calls - before;
+    }
+    assert_int_equal(f.delivered_calls, 2000);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_in_range(most, 1, 300);
+    stop(&f);
+}
+
+static void a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing(void **state)
+{
+    struct fixture         f;
+    struct postern_outcome o = {.size = sizeof o, .fate = POSTERN_FAILED, .status = {4, 7, 1},
+                                .diagnostic = "550 4.7.1 never"};
+    struct postern_outcome odd = {.size = sizeof odd, .fate = POSTERN_DEFERRED, .cause = 200,
+                                  .diagnostic = "who knows"};
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add1(&f, "s@x.test", "a@y.test");
+    add1(&f, "s@x.test", "b@z.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 2);
+    queue_job_settle(f.jobs[0], 0, &o);
+    queue_job_settle(f.jobs[1], 0, &odd);
+    f.n = 0;
+    turns(&f, 4);
+    assert_non_null(strstr(fakespool_newest(f.spool), "Status: 5.7.1"));
+    assert_int_equal(waiting(&f, WAIT_BACKOFF), 1);
+    assert_int_equal(waiting(&f, WAIT_HOST_DEAD), 0);
+    stop(&f);
+}
+
+static void status_names_the_largest_destinations(void **state)
+{
+    struct fixture f;
+    char           rcpt[32];
+    json_t        *s, *d;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1", ""));
+    for (int i = 0; i < 80; i++) {
+        snprintf(rcpt, sizeof rcpt, "u@d%d.test", i);
+        add1(&f, "s@x.test", rcpt);
+    }
+    for (int i = 0; i < 3; i++)
+        add1(&f, "s@x.test", "u@d70.test");
+    add1(&f, "s@x.test", "u@d20.test");
+    turns(&f, 3);
+    s = queue_status(f.queue);
+    d = json_object_get(s, "destinations");
+    assert_int_equal(json_array_size(d), 50);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 0), "destination")), "d70.test");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(d, 0), "waiting")), 3);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 1), "destination")), "d20.test");
+    json_decref(s);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +968,21 @@ int main(void)
         cmocka_unit_test(rules_can_hold_discard_and_fail),
         cmocka_unit_test(operators_hold_release_retry_and_remove),
         cmocka_unit_test(what_was_known_survives_a_restart),
+        cmocka_unit_test(a_rules_temporary_failure_means_not_now),
+        cmocka_unit_test(a_message_expires_also_when_its_destination_was_dead_all_the_time),
+        cmocka_unit_test(a_message_may_be_removed_while_its_job_waits_for_its_turn),
+        cmocka_unit_test(a_removed_message_goes_too_when_its_destination_dies),
+        cmocka_unit_test(a_recipient_held_while_its_job_waits_is_not_sent_until_released),
+        cmocka_unit_test(failures_in_two_jobs_are_reported_in_one_notification),
+        cmocka_unit_test(the_original_is_returned_also_from_disk),
+        cmocka_unit_test(a_sender_is_told_even_when_the_original_cannot_be_read),
+        cmocka_unit_test(a_notification_under_way_at_the_end_is_let_go_of),
+        cmocka_unit_test(what_a_stop_takes_back_is_due_at_once_and_was_no_try),
+        cmocka_unit_test(a_message_whose_outcomes_are_all_known_leaves_after_a_restart),
+        cmocka_unit_test(no_bytes_of_a_state_do_harm),
+        cmocka_unit_test(a_transport_that_settles_at_once_leaves_the_loop_to_others),
+        cmocka_unit_test(a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing),
+        cmocka_unit_test(status_names_the_largest_destinations),
     };
 
     /* The queue's own lines are for operators; here only the unexpected is of interest. */
