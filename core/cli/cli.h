@@ -30,8 +30,12 @@ int cli_print_errors(const struct config_errors *e); /* EX_CONFIG, or EX_NOINPUT
 
 /* --- the control socket of a running gateway --- */
 struct control_client;
-/* 0; EX_UNAVAILABLE printed when nobody answers (quiet: not printed); EX_NOPERM. kind: 'C' or 'S'. */
-int  control_connect(const struct config *cfg, char kind, int quiet, struct control_client **ret);
+/* 0; EX_UNAVAILABLE printed when nobody answers (quiet: not printed); EX_NOPERM. kind: whom to talk to,
+ * see daemon/front.c: "M" the supervisor, "C" a worker, "S" SMTP. */
+int  control_connect(const struct config *cfg, const char *kind, int quiet, struct control_client **ret);
+int  control_connect_worker(const struct config *cfg, unsigned worker, struct control_client **ret);
+/* How many workers there are, or -1 (printed). */
+int  control_workers(const struct config *cfg, int quiet, int *ret_code);
 void control_close(struct control_client **c);
 int  control_fd(const struct control_client *c);
 /* Sends one request and reads one answer; takes request. NULL: the connection broke, printed. An answer
@@ -41,6 +45,8 @@ json_t *control_answer_read(struct control_client *c, int *ret_code); /* the sec
 int     control_send_bytes(struct control_client *c, const void *data, size_t len);
 
 int cli_run(int argc, char **argv);
+int cli_worker(int argc, char **argv); /* by the supervisor, not by people */
+int cli_reload(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_send(int argc, char **argv);

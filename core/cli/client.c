@@ -38,7 +38,7 @@ static int connect_unix(const char *path)
     return fd;
 }
 
-int control_connect(const struct config *cfg, char kind, int quiet, struct control_client **ret)
+int control_connect(const struct config *cfg, const char *kind, int quiet, struct control_client **ret)
 {
     int fd = connect_unix(cfg->control.socket);
 
@@ -51,11 +51,35 @@ int control_connect(const struct config *cfg, char kind, int quiet, struct contr
     }
     *ret = mem_zalloc(sizeof **ret);
     (*ret)->fd = fd;
-    if (control_send_bytes(*ret, &kind, 1) >= 0)
+    if (control_send_bytes(*ret, kind, strlen(kind)) >= 0)
         return 0;
     return quiet ? EX_UNAVAILABLE
                  : cli_error(EX_UNAVAILABLE, "the gateway on %s hung up at once; it may be busy, or stopping",
                              cfg->control.socket);
+}
+
+int control_connect_worker(const struct config *cfg, unsigned worker, struct control_client **ret)
+{
+    char index = (char)worker;
+    int  code = control_connect(cfg, "W", 0, ret);
+
+    return code ? code : control_send_bytes(*ret, &index, 1) < 0 ? EX_UNAVAILABLE : 0;
+}
+
+int control_workers(const struct config *cfg, int quiet, int *ret_code)
+{
+    struct control_client *c = NULL;
+    json_t                *answer = NULL;
+    int                    n = -1;
+
+    *ret_code = control_connect(cfg, "M", quiet, &c);
+    if (!*ret_code)
+        answer = control_ask(c, json_pack("{s:s}", "verb", "status"), ret_code);
+    if (answer && !*ret_code)
+        n = (int)json_array_size(json_object_get(answer, "workers"));
+    json_decref(answer);
+    control_close(&c);
+    return n;
 }
 
 void control_close(struct control_client **c)

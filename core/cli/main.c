@@ -17,6 +17,7 @@ static const struct verb {
     const char *summary;
 } verbs[] = {
     {"run", cli_run, "start the gateway (in the foreground)"},
+    {"reload", cli_reload, "put a changed configuration, program or plugin into force, without downtime"},
     {"check", cli_check, "validate the whole configuration without starting"},
     {"route", cli_route, "explain where mail for an address goes, and why"},
     {"send", cli_send, "submit a message from standard input (also as sendmail)"},
@@ -49,12 +50,17 @@ static int cli_version(int argc, char **argv)
     return EX_OK;
 }
 
+/* Not for people: how the supervisor starts its workers. */
+static const struct verb worker_verb = {"worker", cli_worker, ""};
+
 static const struct verb *find_verb(const char *name)
 {
     if (!strcmp(name, "--help") || !strcmp(name, "-h"))
         name = "help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V"))
         name = "version";
+    if (!strcmp(name, "worker"))
+        return &worker_verb;
     for (size_t i = 0; i < VERBS; i++) {
         if (!strcmp(verbs[i].name, name))
             return &verbs[i];

@@ -2,6 +2,7 @@
  *
  * Asks the running gateway, a page at a time. When none is running, list and show read the spool
  * themselves: what waits can always be seen. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct query {
     const char         *why;
     long                limit; /* 0: all */
     size_t              printed;
+    json_int_t          touched;
     int                 show;
 };
 
@@ -128,9 +130,8 @@ static void on_replayed(void *ctx, uint64_t id, struct spool_entry *entry, const
     free(env);
 }
 
-static int list_offline(struct query *q, const struct config *cfg)
+static int list_shard(struct query *q, const char *path)
 {
-    AUTO_FREE char     *path = mem_printf("%s/shard-00", cfg->spool.path);
     struct spool_config sc = {.path = path};
     struct spool       *spool = NULL;
     char                why[512];
@@ -139,7 +140,27 @@ static int list_offline(struct query *q, const struct config *cfg)
     if (r < 0 && r != -ENOENT)
         return cli_error(r == -EBUSY ? EX_TEMPFAIL : EX_NOINPUT, "the spool can't be read: %s", why);
     spool_close(&spool);
-    return finish(q);
+    return EX_OK;
+}
+
+static int list_offline(struct query *q, const struct config *cfg)
+{
+    struct dirent **names;
+    int             n = scandir(cfg->spool.path, &names, NULL, alphasort), code = 0;
+
+    if (n < 0 && errno != ENOENT)
+        return cli_error(errno == EACCES ? EX_NOPERM : EX_NOINPUT, "the spool can't be read: %s: %s",
+                         cfg->spool.path, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        AUTO_FREE char *path = mem_printf("%s/%s", cfg->spool.path, names[i]->d_name);
+
+        if (!code && !strncmp(names[i]->d_name, "shard-", 6))
+            code = list_shard(q, path);
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
+    return code ? code : finish(q);
 }
 
 /* --- online --- */
@@ -187,14 +208,13 @@ static int list_online(struct query *q, struct control_client *cc)
         after = json_integer_value(json_object_get(answer, "next"));
         json_decref(answer);
     } while (after && (!q->limit || q->printed < (size_t)q->limit));
-    return finish(q);
+    return EX_OK;
 }
 
 static int act_online(struct query *q, struct control_client *cc)
 {
     int        code;
     json_t    *request = request_of(q, "queue.act"), *answer;
-    json_int_t n;
 
     json_object_set_new(request, "action", json_string(q->action));
     answer = control_ask(cc, request, &code);
@@ -202,15 +222,36 @@ static int act_online(struct query *q, struct control_client *cc)
         json_decref(answer);
         return code;
     }
-    n = json_integer_value(json_object_get(answer, "touched"));
-    if (q->common.json) {
-        json_dumpf(answer, stdout, 0);
-        putchar('\n');
-    } else {
-        printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, n, n == 1 ? "" : "s");
-    }
+    q->touched += json_integer_value(json_object_get(answer, "touched"));
     json_decref(answer);
-    return n ? EX_OK : EX_DATAERR;
+    return EX_OK;
+}
+
+static int finish_act(const struct query *q)
+{
+    if (q->common.json)
+        printf("{\"touched\": %" JSON_INTEGER_FORMAT "}\n", q->touched);
+    else
+        printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, q->touched, q->touched == 1 ? "" : "s");
+    return q->touched ? EX_OK : EX_DATAERR;
+}
+
+/* Each worker has its own shard: all are asked. */
+static int ask_all(struct query *q, const struct config *cfg, int workers, int listing)
+{
+    int code = 0;
+
+    for (int i = 0; i < workers && !code; i++) {
+        struct control_client *cc = NULL;
+
+        code = control_connect_worker(cfg, (unsigned)i, &cc);
+        if (!code)
+            code = listing ? list_online(q, cc) : act_online(q, cc);
+        control_close(&cc);
+    }
+    if (code)
+        return code;
+    return listing ? finish(q) : finish_act(q);
 }
 
 static int is_action(const char *s)
@@ -287,18 +328,16 @@ static int named_any(const struct queue_filter *f)
 
 static int run_query(struct query *q)
 {
-    struct config         *cfg = NULL;
-    struct control_client *cc = NULL;
-    int                    listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg);
+    struct config *cfg = NULL;
+    int            listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg), workers;
 
     if (code)
         return code;
-    code = control_connect(cfg, 'C', listing, &cc);
-    if (!code)
-        code = listing ? list_online(q, cc) : act_online(q, cc);
-    else if (listing)
+    workers = control_workers(cfg, listing, &code);
+    if (workers >= 0)
+        code = ask_all(q, cfg, workers, listing);
+    else if (listing && code == EX_UNAVAILABLE)
         code = list_offline(q, cfg);
-    control_close(&cc);
     config_free(&cfg);
     return code;
 }

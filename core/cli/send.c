@@ -166,7 +166,7 @@ static int pump(int fd)
 }
 
 /* Callers of sendmail keep what they could not send, and try again. */
-static int connect_to(const struct config *cfg, char kind, struct control_client **ret)
+static int connect_to(const struct config *cfg, const char *kind, struct control_client **ret)
 {
     int code = control_connect(cfg, kind, 0, ret);
 
@@ -196,7 +196,7 @@ static int submit(struct send_args *a, const struct config *cfg)
     /* The message is read before the gateway is bothered: who writes it may take hours. */
     code = compose_message(&a->compose, cfg, stdin, a->dot_ends, &content, &request);
     if (!code)
-        code = connect_to(cfg, 'C', &cc);
+        code = connect_to(cfg, "C", &cc);
     if (!code)
         answer = ask_submit(cc, request, &content, &code);
     if (answer && !code && a->common.json) {
@@ -213,7 +213,7 @@ static int submit(struct send_args *a, const struct config *cfg)
 static int dialogue(const struct config *cfg)
 {
     struct control_client *cc = NULL;
-    int                    code = connect_to(cfg, 'S', &cc);
+    int                    code = connect_to(cfg, "S", &cc);
 
     if (!code)
         code = pump(control_fd(cc));

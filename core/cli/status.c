@@ -63,13 +63,96 @@ static void print_spool(const json_t *s)
                number(s, "damaged_records"));
 }
 
+/* Adds the numbers of `from` to those of `to`; lists are joined, everything else is the first's. */
+static void add_up(json_t *to, json_t *from)
+{
+    const char *key;
+    json_t     *v;
+
+    json_object_foreach (from, key, v) {
+        json_t *have = json_object_get(to, key);
+
+        if (!have)
+            json_object_set(to, key, v);
+        else if (json_is_integer(have) && json_is_integer(v))
+            json_integer_set(have, json_integer_value(have) + json_integer_value(v));
+        else if (json_is_array(have))
+            json_array_extend(have, v);
+        else if (json_is_object(have))
+            add_up(have, v);
+    }
+}
+
+static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
+{
+    struct control_client *cc = NULL;
+    json_t                *answer = NULL;
+    int                    code = control_connect_worker(cfg, i, &cc);
+
+    if (!code)
+        answer = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
+    control_close(&cc);
+    if (code || !answer) {
+        json_decref(answer);
+        return code;
+    }
+    if (*sum)
+        add_up(*sum, answer);
+    else
+        *sum = json_incref(answer);
+    json_decref(answer);
+    return 0;
+}
+
+/* The whole gateway in one object: the workers' numbers added up, and what the supervisor says. */
+static int gather(const struct config *cfg, json_t **ret)
+{
+    struct control_client *cc = NULL;
+    json_t                *top = NULL, *sum = NULL;
+    int                    code = control_connect(cfg, "M", 0, &cc);
+
+    if (!code)
+        top = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
+    control_close(&cc);
+    for (size_t i = 0; !code && i < json_array_size(json_object_get(top, "workers")); i++)
+        code = ask_worker(cfg, (unsigned)i, &sum);
+    if (!code && sum) {
+        json_object_update(sum, top); /* pid and up are the supervisor's */
+        *ret = sum;
+        sum = NULL;
+    }
+    json_decref(sum);
+    json_decref(top);
+    return code;
+}
+
+static void print_workers(const json_t *answer)
+{
+    json_t *w;
+    size_t  i;
+
+    json_array_foreach (json_object_get(answer, "workers"), i, w)
+        printf("worker %zu   pid %" JSON_INTEGER_FORMAT ", %s, shard %" JSON_INTEGER_FORMAT
+               ", %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " in flight\n", i,
+               number(w, "pid"), string(w, "state"), number(w, "shard"), number(w, "messages"),
+               number(w, "in_flight"));
+    json_array_foreach (json_object_get(answer, "draining"), i, w)
+        printf("draining   pid %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " connections, %"
+               JSON_INTEGER_FORMAT " in flight\n", number(w, "pid"), number(w, "connections"),
+               number(w, "in_flight"));
+    if (number(answer, "crashes"))
+        printf("           %" JSON_INTEGER_FORMAT " workers have crashed since the start; see the log\n",
+               number(answer, "crashes"));
+    if (*string(answer, "last_reload_error"))
+        printf("           the last reload failed: %s\n", string(answer, "last_reload_error"));
+}
+
 int cli_status(int argc, char **argv)
 {
-    struct cli_common      c;
-    struct config         *cfg = NULL;
-    struct control_client *cc = NULL;
-    json_t                *answer;
-    int                    code;
+    struct cli_common c;
+    struct config    *cfg = NULL;
+    json_t           *answer = NULL;
+    int               code;
 
     cli_common_init(&c);
     for (int i = 1; i < argc; i++) {
@@ -82,24 +165,19 @@ int cli_status(int argc, char **argv)
     }
     code = cli_load_config(&c, &cfg);
     if (!code)
-        code = control_connect(cfg, 'C', 0, &cc);
+        code = gather(cfg, &answer);
     config_free(&cfg);
-    if (code) {
-        control_close(&cc);
-        return code;
-    }
-    answer = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
-    if (answer && !code && c.json) {
+    if (answer && c.json) {
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
-    } else if (answer && !code) {
+    } else if (answer) {
         printf("gateway    %s, pid %" JSON_INTEGER_FORMAT ", up %.0fs, %" JSON_INTEGER_FORMAT
                " connections\n", string(answer, "hostname"), number(answer, "pid"),
                json_number_value(json_object_get(answer, "up")), number(answer, "connections"));
+        print_workers(answer);
         print_spool(json_object_get(answer, "spool"));
         print_queue(json_object_get(answer, "queue"));
     }
     json_decref(answer);
-    control_close(&cc);
     return code;
 }

@@ -1,10 +1,8 @@
-/* daemon/control.c: the control socket: who may ask, one JSON line for each question and answer.
+/* daemon/control.c: a worker's side of the control socket: one JSON line for each question and answer.
  *
- * The first byte of a connection says what it is for: 'C' a control dialogue, 'S' SMTP on behalf of a
- * local user (`postern send -bs`), which is handed to an ingress plugin as it is. Anybody may submit
- * mail; looking and acting is for root and the gateway's own user (SO_PEERCRED tells who is asking). */
+ * The supervisor takes the connections and hands them over (front.c). Anybody may submit mail; looking and
+ * acting is for root and the gateway's own user (SO_PEERCRED tells who is asking). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,23 +249,6 @@ void control_resume(struct control_session *s)
     control_input(s);
 }
 
-struct knock { /* a connection whose first byte has not come yet */
-    struct list     link;
-    struct control *control;
-    struct event   *ev;
-    int             fd;
-};
-
-static void knock_free(struct knock *k)
-{
-    list_del(&k->link);
-    event_free(k->ev);
-    if (k->fd >= 0)
-        close(k->fd);
-    k->control->sessions--;
-    free(k);
-}
-
 static void begin_session(struct control *c, int fd)
 {
     struct control_session *s = mem_zalloc(sizeof *s);
@@ -281,71 +262,27 @@ static void begin_session(struct control *c, int fd)
     stream_deadline(s->stream, CONTROL_IDLE_USEC);
 }
 
-static void on_first_byte(evutil_socket_t fd, short what, void *arg)
+void control_take(struct control *c, int fd, char kind)
 {
-    struct knock *k = arg;
-    char          kind = 0;
-
-    (void)what;
-    if (recv(fd, &kind, 1, MSG_DONTWAIT) == 1) {
-        if (kind == 'C') {
-            begin_session(k->control, k->fd);
-            k->fd = -1;
-        } else if (kind == 'S') {
-            hosts_attach(k->control->env.hosts, NULL, k->fd);
-            k->fd = -1;
-        }
-    }
-    knock_free(k);
-}
-
-static void resume_knocks(void *ctx)
-{
-    struct control *c = ctx;
-
-    c->pause = NULL;
-    event_add(c->ev, NULL);
-}
-
-static void pause_knocks(struct control *c)
-{
-    log_event(POSTERN_LOG_WARNING, "control", "control.pause", "why=%s", log_q(strerror(errno)));
-    event_del(c->ev);
-    c->pause = loop_after(c->env.loop, CONTROL_PAUSE, resume_knocks, c);
-}
-
-static void on_knock(evutil_socket_t listener, short what, void *arg)
-{
-    struct control *c = arg;
-    struct timeval  patience = {10, 0};
-    struct knock   *k;
-    int             fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)what;
-    if (fd < 0) {
-        /* Out of descriptors: the connection stays where it is, and would wake us again at once. */
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_knocks(c);
-        return;
-    }
-    if (c->sessions >= CONTROL_CLIENTS - (is_trusted(peer_of(fd)) ? 0 : CONTROL_RESERVED)) {
+    if (kind == 'S')
+        hosts_attach(c->env.hosts, NULL, fd);
+    else if (kind == 'C' &&
+             c->sessions < CONTROL_CLIENTS - (is_trusted(peer_of(fd)) ? 0 : CONTROL_RESERVED))
+        begin_session(c, fd);
+    else
         close(fd);
-        return;
-    }
-    k = mem_zalloc(sizeof *k);
-    k->control = c;
-    k->fd = fd;
-    k->ev = event_new(loop_base(c->env.loop), fd, EV_READ, on_first_byte, k);
-    event_add(k->ev, &patience);
-    list_add_tail(&c->knocks, &k->link);
-    c->sessions++;
+}
+
+size_t control_sessions(const struct control *c)
+{
+    return c->sessions;
 }
 
 /* One byte more than the longest line: a buffer that is full can get no end of line. */
 static const struct stream_config stream_limits = {
     .input_max = CONTROL_LINE_MAX + 2, .output_max = CONTROL_REPLY_MAX};
 
-struct control *control_new(const struct control_env *env, int fd)
+struct control *control_new(const struct control_env *env)
 {
     struct control *c = mem_zalloc(sizeof *c);
 
@@ -354,10 +291,6 @@ struct control *control_new(const struct control_env *env, int fd)
     c->streams.name = "control";
     c->streams.config = &stream_limits;
     list_init(&c->list);
-    list_init(&c->knocks);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    c->ev = event_new(loop_base(env->loop), fd, EV_READ | EV_PERSIST, on_knock, c);
-    event_add(c->ev, NULL);
     return c;
 }
 
@@ -368,12 +301,8 @@ void control_free(struct control **pc)
     if (!c)
         return;
     *pc = NULL;
-    event_free(c->ev);
-    loop_cancel(&c->pause);
-    LIST_EACH_SAFE (&c->knocks, it, tmp)
-        knock_free(CONTAINER(it, struct knock, link));
-    LIST_EACH_SAFE (&c->list, it2, tmp2)
-        session_free(CONTAINER(it2, struct control_session, link));
+    LIST_EACH_SAFE (&c->list, it, tmp)
+        session_free(CONTAINER(it, struct control_session, link));
     stream_abort_all(&c->streams);
     free(c);
 }

@@ -12,9 +12,7 @@
 struct control {
     struct control_env  env;
     struct stream_owner streams;
-    struct event       *ev;
-    struct loop_timer  *pause; /* of accepting */
-    struct list         list, knocks;
+    struct list         list;
     size_t              sessions;
 };
 

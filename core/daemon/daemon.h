@@ -1,19 +1,11 @@
-/* daemon/daemon.h: who keeps it alive. */
+/* daemon/daemon.h: who keeps it alive: a supervisor that only watches, and workers that do the work. */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
 #include "config/config.h"
+#include "util/scoreboard.h"
 #include "plugin/host.h"
 #include "plugin/plugin.h"
-
-/* --- listeners: bound once, before any plugin is opened --- */
-struct listeners;
-
-/* Binds every POSTERN_OPT_LISTEN value of every enabled instance. -errno, why in words with the place in
- * the configuration. */
-int  listeners_bind(const struct config *cfg, struct listeners **ret, char *why, size_t why_size);
-void listeners_free(struct listeners **l);
-int  listeners_fd(void *l, const char *endpoint); /* host_listener_fd */
 
 /* --- a validated configuration: everything that can be known without starting --- */
 struct plan {
@@ -21,18 +13,43 @@ struct plan {
     struct plugin_catalog *catalog;
     struct route_table    *routes;
 };
-/* Loads, resolves plugins, compiles routes. Errors are added; 0 or -EINVAL. */
-int  plan_load(const char *dir, const char *state, struct plan *ret, struct config_errors *errors);
+/* From a snapshot: resolves plugins, compiles routes. Errors are added; 0 or -EINVAL. */
+int  plan_load(const void *snapshot, size_t len, struct plan *ret, struct config_errors *errors);
 void plan_done(struct plan *p);
 
-/* --- the worker: a complete small gateway --- */
-struct worker_stats { /* for status */
-    int64_t started; /* monotonic usec */
-};
-/* Runs until SIGTERM or SIGINT. A sysexits code; errors were printed or logged. */
-int worker_run(const struct plan *plan, struct listeners *listeners, int control_fd);
+/* --- listeners: bound once, by the supervisor, and inherited --- */
+struct listeners;
+struct listeners *listeners_new(void);
+void              listeners_free(struct listeners **l); /* closes all, unlinks unix sockets that we bound */
+/* Calls each(ctx, endpoint, where) for every POSTERN_OPT_LISTEN value of the enabled instances; where is
+ * the place in the configuration. */
+void listeners_wanted(const struct config *cfg,
+                      void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx);
+/* Binds, or keeps what is bound already. -errno, why in words with the place in the configuration. */
+int  listeners_bind(struct listeners *l, const char *endpoint, const char *where, char *why,
+                    size_t why_size);
+void listeners_give(struct listeners *l, const char *endpoint, int fd); /* inherited; takes fd */
+int  listeners_fd(void *l, const char *endpoint);                       /* host_listener_fd */
+void listeners_each(const struct listeners *l, void (*each)(void *ctx, const char *endpoint, int fd),
+                    void *ctx);
+void listeners_drop(struct listeners *l, const char *endpoint);
+void listeners_leave(struct listeners *l); /* closes all, without unlinking: others listen on */
 
-/* --- control socket --- */
+/* --- the supervisor: runs until SIGTERM or SIGINT; a sysexits code --- */
+int supervisor_run(const char *config_dir, const char *state);
+
+/* --- a worker: what `postern worker` was given --- */
+struct worker_setup {
+    int               snapshot_fd, channel, scoreboard_fd;
+    unsigned          row;
+    unsigned          shard; /* the first to try */
+    unsigned          step;  /* then so many further, and so on */
+    struct listeners *listeners;
+};
+int worker_run(const struct worker_setup *setup);
+int worker_probe(int snapshot_fd); /* validates; prints a JSON object on standard output */
+
+/* --- control --- */
 struct control;
 struct control_env {
     struct loop         *loop;
@@ -43,7 +60,9 @@ struct control_env {
     int64_t              started;
 };
 int             control_bind(const char *path, int *ret_fd, char *why, size_t why_size);
-struct control *control_new(const struct control_env *env, int fd);
+struct control *control_new(const struct control_env *env);
 void            control_free(struct control **c);
+void            control_take(struct control *c, int fd, char kind); /* a connection; takes fd */
+size_t          control_sessions(const struct control *c);
 
 #endif

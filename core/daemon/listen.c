@@ -9,51 +9,68 @@
 #include "net/stream.h"
 #include "util/mem.h"
 
-struct listeners {
-    size_t n;
-    struct {
-        const char *endpoint; /* borrowed from the settings */
-        int         fd;
-    } * v;
+struct bound {
+    char *endpoint;
+    int   fd;
+    int   ours; /* we bound it, so its name is ours to remove */
 };
+
+struct listeners {
+    size_t        n;
+    struct bound *v;
+};
+
+struct listeners *listeners_new(void)
+{
+    return mem_zalloc(sizeof(struct listeners));
+}
+
+static struct bound *find(const struct listeners *l, const char *endpoint)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (!strcmp(l->v[i].endpoint, endpoint))
+            return &l->v[i];
+    }
+    return NULL;
+}
 
 int listeners_fd(void *ctx, const char *endpoint)
 {
-    const struct listeners *l = ctx;
+    const struct bound *b = find(ctx, endpoint);
 
-    for (size_t i = 0; i < l->n; i++) {
-        if (!strcmp(l->v[i].endpoint, endpoint))
-            return l->v[i].fd;
-    }
-    return -1;
+    return b ? b->fd : -1;
 }
 
-static int bind_one(struct listeners *l, const struct config_instance *in, const char *key,
-                    const char *endpoint, char *why, size_t why_size)
+static void add(struct listeners *l, const char *endpoint, int fd, int ours)
+{
+    l->v = mem_realloc(l->v, (l->n + 1) * sizeof *l->v);
+    l->v[l->n++] = (struct bound){mem_strdup(endpoint), fd, ours};
+}
+
+void listeners_give(struct listeners *l, const char *endpoint, int fd)
+{
+    add(l, endpoint, fd, 0);
+}
+
+int listeners_bind(struct listeners *l, const char *endpoint, const char *where, char *why,
+                   size_t why_size)
 {
     char reason[256];
     int  fd, r;
 
-    if (listeners_fd(l, endpoint) >= 0) {
-        snprintf(why, why_size, "%s#%s/%s: %s is listened on by another instance too",
-                 in->origin.file, in->origin.pointer, key, endpoint);
-        return -EADDRINUSE;
-    }
+    if (find(l, endpoint))
+        return 0;
     r = net_bind(endpoint, &fd, reason, sizeof reason);
     if (r < 0) {
-        snprintf(why, why_size, "%s#%s/%s: can't listen on %s", in->origin.file, in->origin.pointer, key,
-                 reason);
+        snprintf(why, why_size, "%s: can't listen on %s", where, reason);
         return r;
     }
-    l->v = mem_realloc(l->v, (l->n + 1) * sizeof *l->v);
-    l->v[l->n].endpoint = endpoint;
-    l->v[l->n].fd = fd;
-    l->n++;
+    add(l, endpoint, fd, 1);
     return 0;
 }
 
-static int bind_instance(struct listeners *l, const struct config_instance *in, char *why,
-                         size_t why_size)
+static void want_instance(const struct config_instance *in,
+                          void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx)
 {
     const struct postern_plugin *d = in->descriptor;
     const char                  *row = (const char *)d->options;
@@ -61,34 +78,56 @@ static int bind_instance(struct listeners *l, const struct config_instance *in, 
     for (; row && ((const struct postern_option *)(const void *)row)->key; row += d->option_size) {
         const struct postern_option  *o = (const void *)row;
         const struct postern_strings *list;
+        char                         *where;
 
         if (o->type != POSTERN_OPT_LISTEN)
             continue;
         list = (const void *)((const char *)in->settings + o->offset);
-        for (size_t i = 0; i < list->n; i++) {
-            int r = bind_one(l, in, o->key, list->v[i], why, why_size);
-
-            if (r < 0)
-                return r;
-        }
+        where = mem_printf("%s#%s/%s", in->origin.file, in->origin.pointer, o->key);
+        for (size_t i = 0; i < list->n; i++)
+            each(ctx, list->v[i], where);
+        free(where);
     }
-    return 0;
 }
 
-int listeners_bind(const struct config *cfg, struct listeners **ret, char *why, size_t why_size)
+void listeners_wanted(const struct config *cfg,
+                      void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx)
 {
-    struct listeners *l = mem_zalloc(sizeof *l);
-
     for (size_t i = 0; i < cfg->instance_n; i++) {
-        int r = cfg->instances[i].enabled ? bind_instance(l, &cfg->instances[i], why, why_size) : 0;
-
-        if (r < 0) {
-            listeners_free(&l);
-            return r;
-        }
+        if (cfg->instances[i].enabled && cfg->instances[i].descriptor)
+            want_instance(&cfg->instances[i], each, ctx);
     }
-    *ret = l;
-    return 0;
+}
+
+void listeners_each(const struct listeners *l, void (*each)(void *ctx, const char *endpoint, int fd),
+                    void *ctx)
+{
+    for (size_t i = 0; i < l->n; i++)
+        each(ctx, l->v[i].endpoint, l->v[i].fd);
+}
+
+static void let_go(struct bound *b, int unlink_it)
+{
+    close(b->fd);
+    if (unlink_it && b->ours && !strncmp(b->endpoint, "unix:", 5))
+        unlink(b->endpoint + 5);
+    free(b->endpoint);
+}
+
+void listeners_drop(struct listeners *l, const char *endpoint)
+{
+    struct bound *b = find(l, endpoint);
+
+    if (!b)
+        return;
+    let_go(b, 1);
+    *b = l->v[--l->n];
+}
+
+void listeners_leave(struct listeners *l)
+{
+    while (l->n)
+        let_go(&l->v[--l->n], 0);
 }
 
 void listeners_free(struct listeners **pl)
@@ -98,11 +137,8 @@ void listeners_free(struct listeners **pl)
     if (!l)
         return;
     *pl = NULL;
-    for (size_t i = 0; i < l->n; i++) {
-        close(l->v[i].fd);
-        if (!strncmp(l->v[i].endpoint, "unix:", 5))
-            unlink(l->v[i].endpoint + 5);
-    }
+    while (l->n)
+        let_go(&l->v[--l->n], 1);
     free(l->v);
     free(l);
 }

@@ -3,10 +3,10 @@
 
 #include "daemon/daemon.h"
 
-int plan_load(const char *dir, const char *state, struct plan *ret, struct config_errors *errors)
+int plan_load(const void *snapshot, size_t len, struct plan *ret, struct config_errors *errors)
 {
     *ret = (struct plan){0};
-    config_load(dir, state, &ret->config, errors);
+    config_load_snapshot(snapshot, len, &ret->config, errors);
     if (!ret->config)
         return -EINVAL;
     ret->catalog = plugin_catalog_new();

@@ -1,44 +1,34 @@
-/* daemon/worker.c: a complete small gateway: one loop, one shard, one queue, its own plugins. */
+/* daemon/worker.c: a complete small gateway: one loop, its own shard, one queue, its own plugins.
+ *
+ * It is started by the supervisor with everything that must be inherited (the configuration's bytes, the
+ * listeners, a row of the scoreboard, a channel), tells when it is ready, and ends when it is told to
+ * drain, when the supervisor has gone, or by SIGTERM. */
+#include "daemon/worker.h"
+
 #include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-#include "daemon/daemon.h"
+#include "daemon/channel.h"
+#include "daemon/drop.h"
 #include "log/log.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define DRAIN_USEC      10000000 /* how long open sessions and deliveries may take to finish */
 #define DRAIN_LOOK_USEC 20000
+#define BEAT_USEC       500000
+#define GO_WAIT_MSEC    10000
 
-struct worker {
-    const struct plan *plan;
-    struct listeners  *listeners;
-    struct loop       *loop;
-    struct dns        *dns;
-    struct spool      *spool;
-    struct queue      *queue;
-    struct hosts      *hosts;
-    struct control    *control;
-    struct event      *signals[2];
-    struct loop_timer *log_timer, *drain_timer;
-    int64_t            drain_until; /* 0: not draining */
-};
-
-/* Log lines are gathered while the loop is busy and written when a turn ends or a little later. */
-static void flush_log(void *ctx)
-{
-    struct worker *w = ctx;
-
-    w->log_timer = NULL;
-    log_flush();
-    w->log_timer = loop_after(w->loop, 50000, flush_log, w);
-}
+/* --- draining --- */
 
 static void look_drained(void *ctx)
 {
@@ -53,111 +43,194 @@ static void look_drained(void *ctx)
     w->drain_timer = loop_after(w->loop, DRAIN_LOOK_USEC, look_drained, w);
 }
 
-static void on_signal(evutil_socket_t sig, short what, void *arg)
+void worker_drain(struct worker *w, const char *why)
 {
-    struct worker *w = arg;
-
-    (void)what;
-    if (w->drain_until) { /* a second signal: now */
+    if (w->drain_until) { /* asked twice: now */
         loop_stop(w->loop);
         return;
     }
-    log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.stopping", "signal=%d in_flight=%zu", (int)sig,
-              queue_in_flight(w->queue));
-    w->drain_until = loop_now(w->loop) + DRAIN_USEC;
+    log_event(POSTERN_LOG_NOTICE, "worker", "worker.draining", "pid=%d in_flight=%zu why=%s",
+              (int)getpid(), queue_in_flight(w->queue), log_q(why));
+    w->drain_until = loop_now(w->loop) + w->plan.config->server.grace;
     queue_stop(w->queue);
     hosts_drain(w->hosts);
+    /* The sockets themselves are let go of too: the supervisor, or the next one, listens on. */
+    listeners_leave(w->setup->listeners);
     look_drained(w);
 }
 
-/* mkdir -p, private to us. */
-static int make_folders(const char *path, mode_t mode)
+static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
-    char *copy = mem_strdup(path);
-    int   r = 0;
-
-    for (char *p = copy + 1;; p++) {
-        char c = *p;
-
-        if (c && c != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(copy, mode) < 0 && errno != EEXIST)
-            r = -errno;
-        *p = c;
-        if (!c)
-            break;
-    }
-    if (!r || !access(path, F_OK))
-        r = 0;
-    free(copy);
-    return r;
+    (void)sig;
+    (void)what;
+    worker_drain(arg, "SIGTERM");
 }
 
-static int fail(int code, const char *what, const char *why)
+/* --- the heart --- */
+
+static void beat(void *ctx)
 {
-    log_event(POSTERN_LOG_ERROR, "gateway", "gateway.failed", "what=%s why=%s", log_q(what), log_q(why));
+    struct worker    *w = ctx;
+    struct score_row *row = w->row;
+    struct queue_counts c;
+
+    queue_counts(w->queue, &c);
+    atomic_store(&row->beat, clock_mono());
+    atomic_store(&row->counts[SCORE_ACCEPTED], c.accepted);
+    atomic_store(&row->counts[SCORE_DELIVERED], c.delivered);
+    atomic_store(&row->counts[SCORE_DEFERRED], c.deferred);
+    atomic_store(&row->counts[SCORE_FAILED], c.failed);
+    atomic_store(&row->counts[SCORE_BOUNCED], c.bounced);
+    atomic_store(&row->counts[SCORE_MESSAGES], c.messages);
+    atomic_store(&row->counts[SCORE_IN_FLIGHT], c.in_flight);
+    atomic_store(&row->counts[SCORE_CONNECTIONS], hosts_streams(w->hosts));
+    worker_shards_look(w);
+    w->beat_timer = loop_after(w->loop, BEAT_USEC, beat, w);
+}
+
+/* Log lines are gathered while the loop is busy and written a little later. */
+static void flush_log(void *ctx)
+{
+    struct worker *w = ctx;
+
     log_flush();
-    return code;
+    w->log_timer = loop_after(w->loop, 50000, flush_log, w);
 }
 
-static int open_spool(struct worker *w)
-{
-    const struct config_spool *s = &w->plan->config->spool;
-    char                       why[512], *shard = mem_printf("%s/shard-00", s->path);
-    struct spool_config        cfg = {
-                               .path = shard,
-                               .segment_bytes = (uint64_t)s->segment_size,
-                               .inline_bytes = (uint64_t)s->inline_max,
-                               .cache_bytes = (uint64_t)s->cache,
-                               .reserve_bytes = (uint64_t)s->reserve,
-                               .min_free_bytes = (uint64_t)s->min_free,
-                               .lazy_sync_usec = s->sync_delay,
-    };
-    int r = make_folders(s->path, 0700);
+/* --- the channel --- */
 
-    if (r < 0)
-        snprintf(why, sizeof why, "%s: %s", s->path, strerror(-r));
-    else
-        r = spool_open(&cfg, w->loop, queue_replay, w->queue, &w->spool, why, sizeof why);
-    free(shard);
-    if (r >= 0)
-        return 0;
-    return fail(r == -EBUSY ? EX_TEMPFAIL : r == -EACCES ? EX_NOPERM : EX_CANTCREAT,
-                "the spool can't be opened", why);
+static void on_message(struct worker *w, const struct channel_message *m, int fd)
+{
+    switch (m->verb) {
+    case CHANNEL_CONNECTION:
+        control_take(w->control, fd, (char)m->arg);
+        return;
+    case CHANNEL_ADOPT:
+        worker_shard_adopt(w, m->arg);
+        break;
+    case CHANNEL_NOTICE:
+        worker_notice(w, m->text);
+        break;
+    case CHANNEL_DRAIN:
+        worker_drain(w, m->text);
+        break;
+    default:
+        break;
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void on_channel(evutil_socket_t channel, short what, void *arg)
+{
+    struct worker         *w = arg;
+    struct channel_message m;
+    int                    fd = -1, r;
+
+    (void)what;
+    while ((r = channel_receive(channel, &m, &fd)) > 0)
+        on_message(w, &m, fd);
+    if (r == 0)
+        return;
+    event_free(w->channel_event);
+    w->channel_event = NULL;
+    worker_drain(w, "the supervisor has gone");
+}
+
+/* What must be known before the first delivery comes first, then GO. */
+static int await_go(struct worker *w)
+{
+    struct channel_message m;
+    int                    fd = -1, r;
+
+    for (int waited = 0; waited < GO_WAIT_MSEC;) {
+        r = channel_receive(w->setup->channel, &m, &fd);
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            usleep(1000);
+            waited++;
+            continue;
+        }
+        if (fd >= 0)
+            close(fd);
+        if (m.verb == CHANNEL_GO)
+            return 0;
+        if (m.verb == CHANNEL_HOLD)
+            queue_quarantine(w->queue, m.id, m.text);
+        else if (m.verb == CHANNEL_SUSPECT)
+            queue_suspect(w->queue, m.id);
+    }
+    return -ETIMEDOUT;
+}
+
+/* --- opening --- */
+
+static int fail(struct worker *w, int code, const char *what, const char *why)
+{
+    char *text = mem_printf("%s: %s", what, why);
+
+    channel_send(w->setup->channel, CHANNEL_FAILED, (uint32_t)code, 0, text, -1);
+    free(text);
+    return code;
 }
 
 static int open_parts(struct worker *w)
 {
-    const struct config *cfg = w->plan->config;
-    struct queue_setup   setup = {.loop = w->loop, .config = cfg, .routes = w->plan->routes};
-    struct host_env      env = {.loop = w->loop, .config = cfg, .routes = w->plan->routes};
+    const struct config *cfg = w->plan.config;
+    struct queue_setup   setup = {.loop = w->loop, .config = cfg, .routes = w->plan.routes};
+    struct host_env      env = {.loop = w->loop, .config = cfg, .routes = w->plan.routes, .row = w->row};
     char                 why[512];
     int                  r = dns_new(w->loop, &cfg->dns, &w->dns, why, sizeof why);
 
     if (r < 0)
-        return fail(EX_UNAVAILABLE, "the resolver can't start", why);
+        return fail(w, EX_UNAVAILABLE, "the resolver can't start", why);
     setup.carrier = (struct queue_carrier){NULL, hosts_deliver, hosts_cancel};
+    setup.row = w->row;
     env.dns = w->dns;
     env.listener_fd = listeners_fd;
-    env.listener_ctx = w->listeners;
+    env.listener_ctx = w->setup->listeners;
     /* The hosts need the queue, the queue its carrier: the queue is made first and told last. */
     if (queue_new(&setup, &w->queue) < 0)
-        return fail(EX_CONFIG, "the queue can't start", "a bad retry list");
-    r = open_spool(w);
-    if (r)
-        return r;
+        return fail(w, EX_CONFIG, "the queue can't start", "a bad retry list");
+    if (await_go(w) < 0)
+        return fail(w, EX_SOFTWARE, "the worker can't start", "the supervisor said nothing");
+    r = worker_shard_open(w, why, sizeof why);
+    if (r < 0)
+        return fail(w, r == -EBUSY ? EX_TEMPFAIL : r == -EACCES ? EX_NOPERM : EX_CANTCREAT,
+                    "the spool can't be opened", why);
     queue_set_spool(w->queue, w->spool);
     env.spool = w->spool;
     env.queue = w->queue;
     w->hosts = hosts_new(&env);
     queue_set_carrier(w->queue, w->hosts);
     if (hosts_open(w->hosts, why, sizeof why) < 0)
-        return fail(EX_UNAVAILABLE, "a plugin can't be opened", why);
+        return fail(w, EX_UNAVAILABLE, "a plugin can't be opened", why);
     return 0;
 }
 
-static void watch_signals(struct worker *w)
+/* The supervisor asks where we are when the loop stands still. backtrace() was called once before, so that
+ * nothing is loaded or allocated here. */
+static void on_stack_wanted(int sig)
+{
+    static const char head[] = "postern: this worker stands still; its stack:\n";
+    void             *frames[64];
+
+    (void)sig;
+    if (write(STDERR_FILENO, head, sizeof head - 1) > 0)
+        backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+}
+
+static void prepare_stack(void)
+{
+    struct sigaction a = {.sa_handler = on_stack_wanted, .sa_flags = SA_RESTART};
+    void            *frame[1];
+
+    backtrace(frame, 1);
+    sigaction(SIGUSR2, &a, NULL);
+}
+
+static void watch(struct worker *w)
 {
     static const int numbers[2] = {SIGTERM, SIGINT};
 
@@ -165,19 +238,32 @@ static void watch_signals(struct worker *w)
         w->signals[i] = evsignal_new(loop_base(w->loop), numbers[i], on_signal, w);
         evsignal_add(w->signals[i], NULL);
     }
+    prepare_stack();
+    fcntl(w->setup->channel, F_SETFL, O_NONBLOCK);
+    w->channel_event = event_new(loop_base(w->loop), w->setup->channel, EV_READ | EV_PERSIST, on_channel, w);
+    event_add(w->channel_event, NULL);
 }
 
-static void log_ready(const struct worker *w, int64_t began)
+static void go(struct worker *w, int64_t began)
 {
+    struct control_env env = {.loop = w->loop, .config = w->plan.config, .hosts = w->hosts,
+                              .queue = w->queue, .spool = w->spool, .started = began};
     struct spool_stats s;
 
+    w->control = control_new(&env);
+    flush_log(w);
+    beat(w);
+    watch(w);
+    queue_start(w->queue);
+    hosts_accept(w->hosts, 1);
     spool_stats(w->spool, &s);
-    log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.ready",
-              "version=%s pid=%d config=%s spool=%s messages=%llu replay=%.3fs start=%.3fs",
-              POSTERN_VERSION, (int)getpid(), log_q(w->plan->config->source),
-              log_q(w->plan->config->spool.path), (unsigned long long)s.live_messages,
-              (double)s.replay_usec / 1e6, (double)(clock_mono() - began) / 1e6);
+    log_event(POSTERN_LOG_INFO, "worker", "worker.ready",
+              "pid=%d shard=%u messages=%llu replay=%.3fs start=%.3fs", (int)getpid(), w->shard,
+              (unsigned long long)s.live_messages, (double)s.replay_usec / 1e6,
+              (double)(clock_mono() - began) / 1e6);
     log_flush();
+    channel_send(w->setup->channel, CHANNEL_READY, w->shard, 0, NULL, -1);
+    loop_run(w->loop);
 }
 
 static void close_parts(struct worker *w)
@@ -191,41 +277,111 @@ static void close_parts(struct worker *w)
     loop_quiesce(w->loop);
     control_free(&w->control);
     hosts_free(&w->hosts);
+    worker_shards_close(w);
     spool_close(&w->spool);
     queue_free(&w->queue);
     dns_free(&w->dns);
     loop_cancel(&w->log_timer);
     loop_cancel(&w->drain_timer);
+    loop_cancel(&w->beat_timer);
+    if (w->channel_event)
+        event_free(w->channel_event);
     for (int i = 0; i < 2; i++) {
         if (w->signals[i])
             event_free(w->signals[i]);
     }
     loop_free(&w->loop);
+    log_event(POSTERN_LOG_INFO, "worker", "worker.stopped", "pid=%d", (int)getpid());
     log_flush();
 }
 
-int worker_run(const struct plan *plan, struct listeners *listeners, int control_fd)
-{
-    struct worker      w = {.plan = plan, .listeners = listeners};
-    struct control_env env = {.config = plan->config, .started = clock_mono()};
-    int                code;
+/* --- beginning --- */
 
-    w.loop = loop_new((unsigned)plan->config->server.offload_threads);
-    watch_signals(&w);
-    code = open_parts(&w);
+static int load_plan(int fd, struct plan *ret, struct config_errors *errors)
+{
+    struct stat st;
+    void       *bytes;
+    int         r;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return -errno;
+    r = plan_load(bytes, (size_t)st.st_size, ret, errors);
+    munmap(bytes, (size_t)st.st_size);
+    return r;
+}
+
+static int open_log(const struct config *cfg)
+{
+    return log_open(&(struct log_config){.level = (int)cfg->log.level + POSTERN_LOG_ERROR,
+                                         .format = (int)cfg->log.format, .file = cfg->log.file});
+}
+
+static int begin(struct worker *w)
+{
+    struct config_errors errors = {0};
+    struct scoreboard   *board = scoreboard_map(w->setup->scoreboard_fd);
+    char                 why[256];
+    int                  code = 0;
+
+    if (!board)
+        return fail(w, EX_OSERR, "no scoreboard", strerror(errno));
+    w->row = &board->rows[w->setup->row];
+    if (load_plan(w->setup->snapshot_fd, &w->plan, &errors) < 0)
+        code = fail(w, EX_CONFIG, "the configuration", errors.n ? errors.lines[0] : "can't be loaded");
+    config_errors_free(&errors);
+    if (code)
+        return code;
+    /* The log may be where only root can write; after this line nothing is. */
+    if (open_log(w->plan.config) < 0)
+        return fail(w, EX_CANTCREAT, "can't write the log", w->plan.config->log.file);
+    worker_shards_prepare(w);
+    if (drop_privileges(&w->plan.config->server, why, sizeof why) < 0)
+        return fail(w, EX_NOPERM, "privileges", why);
+    return 0;
+}
+
+int worker_run(const struct worker_setup *setup)
+{
+    struct worker w = {.setup = setup};
+    int64_t       began = clock_mono();
+    int           code = begin(&w);
+
     if (!code) {
-        env.loop = w.loop;
-        env.hosts = w.hosts;
-        env.queue = w.queue;
-        env.spool = w.spool;
-        w.control = control_new(&env, control_fd);
-        flush_log(&w);
-        queue_start(w.queue);
-        hosts_accept(w.hosts, 1);
-        log_ready(&w, env.started);
-        loop_run(w.loop);
-        log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.stopped", "pid=%d", (int)getpid());
+        w.loop = loop_new((unsigned)w.plan.config->server.offload_threads);
+        code = open_parts(&w);
+        if (!code)
+            go(&w, began);
+        close_parts(&w);
     }
-    close_parts(&w);
+    plan_done(&w.plan);
     return code;
+}
+
+/* --- probing: what the supervisor wants to know of a configuration, without opening anything --- */
+
+static void add_wanted(void *ctx, const char *endpoint, const char *where)
+{
+    json_array_append_new(ctx, json_pack("{s:s, s:s}", "endpoint", endpoint, "where", where));
+}
+
+int worker_probe(int snapshot_fd)
+{
+    struct plan          plan = {0};
+    struct config_errors errors = {0};
+    json_t              *listen = json_array(), *lines = json_array(), *answer;
+
+    load_plan(snapshot_fd, &plan, &errors);
+    for (size_t i = 0; i < errors.n; i++)
+        json_array_append_new(lines, json_string(errors.lines[i]));
+    if (plan.config && !errors.n)
+        listeners_wanted(plan.config, add_wanted, listen);
+    answer = json_pack("{s:o, s:o}", "errors", lines, "listen", listen);
+    json_dumpf(answer, stdout, JSON_COMPACT);
+    json_decref(answer);
+    config_errors_free(&errors);
+    plan_done(&plan);
+    return EX_OK;
 }

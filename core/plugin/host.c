@@ -11,6 +11,32 @@
 #include "plugin/host_private.h"
 #include "util/mem.h"
 
+static uint32_t index_of(const postern_host *h)
+{
+    return (uint32_t)(h->instance - h->env->config->instances);
+}
+
+void host_enter(postern_host *h, uint64_t message)
+{
+    if (h->instance)
+        score_enter(h->env->row, index_of(h), message);
+}
+
+void host_leave(postern_host *h)
+{
+    score_leave(h->env->row);
+}
+
+static void stream_enter(struct stream_owner *o)
+{
+    host_enter(CONTAINER(o, postern_host, streams), 0);
+}
+
+static void stream_leave(struct stream_owner *o)
+{
+    host_leave(CONTAINER(o, postern_host, streams));
+}
+
 static postern_host *host_new(struct hosts *hs, const struct config_instance *instance)
 {
     postern_host *h = mem_zalloc(sizeof *h);
@@ -21,6 +47,10 @@ static postern_host *host_new(struct hosts *hs, const struct config_instance *in
     h->name = instance ? instance->name : "local";
     h->streams.loop = hs->env.loop;
     h->streams.name = h->name;
+    if (hs->env.row) {
+        h->streams.enter = stream_enter;
+        h->streams.leave = stream_leave;
+    }
     h->pending = idmap_new();
     list_init(&h->pending_list);
     list_init(&h->submits);
@@ -167,13 +197,18 @@ int hosts_deliver(void *ctx, const char *transport, postern_job *job)
     struct hosts                *hs = ctx;
     postern_host                *h = map_get(hs->transports, transport);
     const struct postern_plugin *d;
+    int                          r;
 
     if (!h)
         return -ENOENT;
     d = h->instance->descriptor;
     if (!d->transport)
         return -ENOSYS;
-    return d->transport->deliver(h->self, job);
+    score_fly(h->env->row, index_of(h), queue_job_message(job));
+    host_enter(h, queue_job_message(job));
+    r = d->transport->deliver(h->self, job);
+    host_leave(h);
+    return r;
 }
 
 void hosts_cancel(void *ctx, const char *transport, postern_job *job)

@@ -13,6 +13,7 @@
 #include "route/route.h"
 #include "spool/spool.h"
 #include "util/loop.h"
+#include "util/scoreboard.h"
 
 /* The bound socket of an endpoint, by the text in the configuration; -1: there is none. */
 typedef int host_listener_fd(void *ctx, const char *endpoint);
@@ -25,6 +26,7 @@ struct host_env {
     struct spool             *spool;
     struct queue             *queue;
     struct dns               *dns;
+    struct score_row         *row; /* of the scoreboard; NULL: none */
     host_listener_fd         *listener_fd;
     void                     *listener_ctx;
 };

@@ -65,6 +65,9 @@ int  host_resolve_host(postern_host *, const char *name, postern_host_cb *, void
 void host_forget_all(postern_host *);
 
 /* host.c */
+void host_enter(postern_host *, uint64_t message); /* around a plugin's callback, for the scoreboard */
+void host_leave(postern_host *);
+void host_submit_notice(postern_submit *); /* from the core to the postmaster: if it fails it is held */
 void host_listener_start(postern_host *, struct host_listener *);
 
 #endif

@@ -58,12 +58,15 @@ static void give_id(const struct host_pending *p, uint64_t *ret_id)
 static void on_timer(void *arg)
 {
     struct host_pending *p = arg;
+    postern_host        *h = p->host;
     postern_done        *done = p->cb.done;
     void                *ctx = p->ctx;
 
     p->timer = NULL;
     pending_free(p);
+    host_enter(h, 0);
     done(ctx, 0);
+    host_leave(h);
 }
 
 int host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, uint64_t *ret_id)
@@ -79,9 +82,12 @@ int host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, ui
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct host_pending *p = arg;
+    postern_host        *h = p->host;
 
     (void)fd;
+    host_enter(h, 0);
     p->cb.ready(p->ctx, ((what & EV_READ) ? POSTERN_READ : 0u) | ((what & EV_WRITE) ? POSTERN_WRITE : 0u));
+    host_leave(h);
 }
 
 int host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, void *ctx,
@@ -108,12 +114,15 @@ int host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, v
 static void on_mx(void *arg, int result, const struct postern_mx *mx, size_t n)
 {
     struct host_pending *p = arg;
+    postern_host        *h = p->host;
     postern_mx_cb       *cb = p->cb.mx;
     void                *ctx = p->ctx;
 
     p->query = NULL;
     pending_free(p);
+    host_enter(h, 0);
     cb(ctx, result, mx, n);
+    host_leave(h);
 }
 
 int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx, uint64_t *ret_id)
@@ -135,12 +144,15 @@ int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void
 static void on_host(void *arg, int result, const char *const *addresses, size_t n)
 {
     struct host_pending *p = arg;
+    postern_host        *h = p->host;
     postern_host_cb     *cb = p->cb.host;
     void                *ctx = p->ctx;
 
     p->query = NULL;
     pending_free(p);
+    host_enter(h, 0);
     cb(ctx, result, addresses, n);
+    host_leave(h);
 }
 
 int host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, void *ctx,

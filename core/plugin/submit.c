@@ -75,6 +75,11 @@ int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_s
     return 0;
 }
 
+void host_submit_notice(postern_submit *s)
+{
+    s->flags |= ENVELOPE_POSTMASTER;
+}
+
 const char *host_submit_id(const postern_submit *s)
 {
     return s->id_text;

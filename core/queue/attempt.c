@@ -175,6 +175,8 @@ void msg_route(struct queue *q, struct qmsg *m)
     int64_t        now = loop_now(q->loop);
     const char    *rcpt = envelope_first_rcpt(m->env);
 
+    if (quarantine_waits(q, m))
+        return;
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
         struct qrcpt *r = &m->rcpts[i];
 
@@ -194,5 +196,7 @@ void msg_route(struct queue *q, struct qmsg *m)
     for (size_t i = 0; i < a.n; i++)
         dest_enqueue(q, a.jobs[i]->dest, a.jobs[i]);
     free(a.jobs);
+    if (!m->jobs)
+        quarantine_stay(q, m);
     msg_settled(q, m, a.changed);
 }

@@ -165,6 +165,11 @@ void job_take_back(struct queue *q, postern_job *j, const char *why)
 
 /* --- services --- */
 
+uint64_t queue_job_message(const postern_job *j)
+{
+    return j->msg->id;
+}
+
 const char *queue_job_id(const postern_job *j)
 {
     return j->id;

@@ -124,6 +124,9 @@ void job_finish(struct queue *q, postern_job *j)
     for (size_t i = 0; i < j->n; i++)
         settle_one(q, j, &j->r[i]);
     m->jobs--;
+    score_land(q->row, m->id);
+    if (!m->jobs)
+        quarantine_over(q, m);
     dest_release(q, j->dest); /* it may be gone now */
     job_free(&j);
     msg_settled(q, m, 1);

@@ -43,6 +43,7 @@ struct qmsg {
     uint32_t            jobs;    /* of this message, waiting or in flight */
     uint8_t             bouncing; /* a DSN is being written */
     uint8_t             spool;    /* index in queue.spools */
+    uint8_t             suspect;  /* it was there when a worker died: delivered alone */
     struct qrcpt        rcpts[];
 };
 
@@ -102,6 +103,9 @@ struct queue {
     struct list   messages; /* struct qmsg, by id */
     struct qmsg  *inserted; /* the last one, if it is still there */
     struct idmap *by_id;
+    struct idmap *marked;  /* id to struct mark: quarantined or suspected */
+    uint64_t      suspect; /* the one that may be in flight now; 0: none */
+    struct score_row *row;
     size_t        count;
     struct heap   due; /* struct qmsg */
 
@@ -170,6 +174,13 @@ void          dest_free_all(struct queue *q);
 /* bounce.c */
 void bounce_start(struct queue *q, struct qmsg *m); /* for its RCPT_FAILED recipients */
 void bounce_free_all(struct queue *q);              /* whose spool will not answer any more */
+
+/* quarantine.c */
+void quarantine_apply_all(struct queue *q); /* holds messages, or marks them as suspects */
+int  quarantine_waits(struct queue *q, struct qmsg *m); /* 1: another suspect is in flight; put off */
+void quarantine_stay(struct queue *q, struct qmsg *m);  /* it is not in flight after all */
+void quarantine_over(struct queue *q, struct qmsg *m);  /* its jobs have ended, and nobody died */
+void quarantine_free(struct queue *q);
 
 /* state.c */
 void    state_encode(const struct queue *q, const struct qmsg *m, struct buf *out);

@@ -38,6 +38,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->config = setup->config;
     q->routes = setup->routes;
     q->carrier = setup->carrier;
+    q->row = setup->row;
     q->retry_n = q->config->queue.retry.n;
     q->retry = mem_zalloc((q->retry_n + 1) * sizeof *q->retry);
     for (size_t i = 0; i < q->retry_n; i++) {
@@ -49,6 +50,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     }
     q->texts = intern_new();
     q->by_id = idmap_new();
+    q->marked = idmap_new();
     q->dests = map_new();
     list_init(&q->messages);
     list_init(&q->ready);
@@ -95,6 +97,7 @@ void queue_free(struct queue **pq)
         msg_free(q, CONTAINER(it, struct qmsg, link));
     heap_free(&q->due);
     idmap_free(&q->by_id);
+    quarantine_free(q);
     map_free(&q->dests, NULL);
     intern_free(&q->texts);
     free(q->retry);
@@ -117,10 +120,24 @@ int queue_adopt_begin(struct queue *q)
     return -EMFILE;
 }
 
+/* What was told before the opening failed stays on disk, for whoever opens it next. */
+static void forget_replayed(struct queue *q)
+{
+    LIST_EACH_SAFE (&q->messages, it, tmp) {
+        struct qmsg *m = CONTAINER(it, struct qmsg, link);
+
+        if (m->spool == q->replaying)
+            msg_free(q, m);
+    }
+}
+
 void queue_adopt_end(struct queue *q, struct spool *spool)
 {
+    if (!spool)
+        forget_replayed(q);
     q->spools[q->replaying] = spool;
     q->replaying = 0;
+    quarantine_apply_all(q);
     queue_kick(q);
 }
 
@@ -231,7 +248,8 @@ static void list_insert(struct queue *q, struct qmsg *m)
 struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
                      struct envelope *env)
 {
-    size_t       own = sizeof *m + env->rcpt_n * sizeof m->rcpts[0], len = sizeof *env + env->text_len;
+    size_t       own = sizeof(struct qmsg) + env->rcpt_n * sizeof(struct qrcpt);
+    size_t       len = sizeof *env + env->text_len;
     struct qmsg *m = mem_alloc(own + len);
 
     memset(m, 0, own);
@@ -402,9 +420,17 @@ static void queue_work(void *ctx)
 
 void queue_start(struct queue *q)
 {
+    quarantine_apply_all(q);
     q->running = 1;
     arm_sweep(q);
     queue_kick(q);
+}
+
+void queue_counts(const struct queue *q, struct queue_counts *ret)
+{
+    *ret = (struct queue_counts){.messages = q->count, .in_flight = q->in_flight, .accepted = q->accepted,
+                                 .delivered = q->delivered, .deferred = q->deferred, .failed = q->failed,
+                                 .bounced = q->bounced};
 }
 
 static void on_sweep(void *ctx)

@@ -20,6 +20,7 @@
 #include "route/route.h"
 #include "spool/spool.h"
 #include "util/loop.h"
+#include "util/scoreboard.h"
 
 struct queue;
 
@@ -37,6 +38,7 @@ struct queue_setup {
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
+    struct score_row         *row; /* the worker's row of the scoreboard; NULL: none */
 };
 
 /* What the option table can't say of the queue section. 0, or -EINVAL when errors were added. */
@@ -53,15 +55,24 @@ size_t queue_spool_count(const struct queue *q, const struct spool *spool); /* m
 void   queue_spool_forget(struct queue *q, struct spool *spool);
 void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
 spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
+/* Before queue_start: this message is what kills workers, or may be. The first is put on hold with those
+ * words; the others are delivered one at a time, so that the next death tells which one it was. */
+void            queue_quarantine(struct queue *q, uint64_t id, const char *why);
+void            queue_suspect(struct queue *q, uint64_t id);
 void            queue_start(struct queue *q);
 void            queue_stop(struct queue *q); /* starts no more jobs; those in flight go on */
 size_t          queue_in_flight(const struct queue *q);
+struct queue_counts {
+    uint64_t messages, in_flight, accepted, delivered, deferred, failed, bounced;
+};
+void            queue_counts(const struct queue *q, struct queue_counts *ret);
 void            queue_cancel_all(struct queue *q); /* takes back every job in flight */
 
 /* A message became durable: it is the queue's from now on (env too). */
 void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env);
 
 /* --- what plugins see of a job (services) --- */
+uint64_t         queue_job_message(const postern_job *);
 const char      *queue_job_id(const postern_job *);
 const char      *queue_job_sender(const postern_job *);
 size_t           queue_job_rcpts(const postern_job *);

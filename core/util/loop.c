@@ -5,6 +5,7 @@
 #include "util/loop.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -124,7 +125,11 @@ static void *offload_thread(void *arg)
 {
     struct loop    *l = arg;
     struct offload *o;
+    sigset_t        all;
 
+    /* Signals are the loop's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     while ((o = offload_take(l))) {
         o->result = o->work(o->ctx);
         loop_post(l, offload_finish, o);

@@ -293,6 +293,14 @@ void *idmap_del(struct idmap *m, uint64_t id)
     return value;
 }
 
+void idmap_each(const struct idmap *m, void (*each)(void *value))
+{
+    for (size_t i = 0; i < m->cap; i++) {
+        if (m->v[i].value)
+            each(m->v[i].value);
+    }
+}
+
 size_t idmap_count(const struct idmap *m)
 {
     return m->n;

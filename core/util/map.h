@@ -27,5 +27,6 @@ void         *idmap_get(const struct idmap *m, uint64_t id);
 void          idmap_set(struct idmap *m, uint64_t id, void *value);
 void         *idmap_del(struct idmap *m, uint64_t id);
 size_t        idmap_count(const struct idmap *m);
+void          idmap_each(const struct idmap *m, void (*each)(void *value)); /* may not change it */
 
 #endif

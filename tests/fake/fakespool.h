@@ -21,8 +21,8 @@ const struct buf *fakespool_state(const struct spool_entry *e); /* newest state,
 void        fakespool_fail_puts(struct spool *s, int err);     /* spool_put_new answers err; 0: no more */
 void        fakespool_fail_content(struct spool *s, int err);
 void        fakespool_fail_commits(struct spool *s, int err);
-void        fakespool_behind(struct spool *s, int on);  /* 1: put_write says "wait", and room comes with 0 */
-void        fakespool_on_disk(struct spool *s, int on); /* content is given as a file, not as memory */
+void        fakespool_behind(struct spool *s, int on);  /* 1: put_write says "wait"; 0: room */
+void        fakespool_on_disk(struct spool *s, int on); /* content is given as a file */
 struct envelope *fakespool_envelope(const struct spool *s); /* of the newest live message, if it was
                                                                put; the caller frees */
 

@@ -15,7 +15,7 @@ struct seen {
 static void each(void *ctx, const char *address)
 {
     struct seen *s = ctx;
-    size_t       len = strlen(address);
+    size_t len = strlen(address);
 
     if (!len)
         abort(); /* nobody is called that */
@@ -25,8 +25,8 @@ static void each(void *ctx, const char *address)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct seen s = {0, 0};
-    size_t      separators = 0;
+    struct seen s = { 0, 0 };
+    size_t separators = 0;
 
     mailboxes_each((const char *)data, size, each, &s);
     for (size_t i = 0; i < size; i++)

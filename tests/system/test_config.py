@@ -185,8 +185,8 @@ def test_a_port_in_use_is_named_and_nothing_is_started(new_gateway):
 def test_two_instances_cannot_listen_on_one_port(new_gateway):
     gw = new_gateway()
     gw.configure({"ingress": {"more": {"plugin": "smtp-in", "listen": [f"127.0.0.1:{gw.port}"]}}})
-    ran = gw.cli("run", code=EX_UNAVAILABLE)
-    assert "listened on by another instance" in ran.stderr
+    ran = gw.cli("run", code=EX_CONFIG)
+    assert "/ingress/more/listen: " in ran.stderr and "/ingress/smtp-in/listen too" in ran.stderr
     assert not os.path.exists(gw.spool)
 
 

@@ -61,7 +61,7 @@ class Gateway:
     def base(self):
         """Fast where the shipped configuration is patient, and deaf to the outside world."""
         return {
-            "server": {"hostname": HOSTNAME},
+            "server": {"hostname": HOSTNAME, "workers": 1},
             "spool": {"path": self.spool},
             "control": {"socket": os.path.join(self.folder, "control.sock")},
             "ingress": {"smtp-in": {"listen": [f"127.0.0.1:{self.port}"]}},

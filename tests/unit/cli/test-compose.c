@@ -14,21 +14,21 @@
 #include "cli/compose.h"
 
 struct result {
-    int        code;
+    int code;
     struct buf content;
-    json_t    *request;
+    json_t *request;
 };
 
 static struct config config_of(void)
 {
-    return (struct config){.server = {.hostname = "gw.test", .message_size_max = 4096}};
+    return (struct config){ .server = { .hostname = "gw.test", .message_size_max = 4096 } };
 }
 
 static struct result compose_n(const struct compose *c, const char *text, size_t len, int dot_ends)
 {
     struct config cfg = config_of();
-    struct result r = {0};
-    FILE         *in = tmpfile();
+    struct result r = { 0 };
+    FILE *in = tmpfile();
 
     assert_non_null(in);
     assert_int_equal(fwrite(text, 1, len, in), len);
@@ -50,8 +50,8 @@ static void done(struct result *r)
     buf_free(&r->content);
 }
 
-static const char *const one[] = {"bob@b.test"};
-static const struct compose to_one = {.sender = "ann", .rcpt_n = 1, .rcpts = one};
+static const char *const one[] = { "bob@b.test" };
+static const struct compose to_one = { .sender = "ann", .rcpt_n = 1, .rcpts = one };
 
 static void has(const struct result *r, const char *text)
 {
@@ -73,9 +73,9 @@ static const char *text_of(const struct result *r, const char *key)
 /* The recipients asked for, separated by blanks. */
 static void rcpts_are(const struct result *r, const char *expected)
 {
-    struct buf b = {0};
-    json_t    *rcpt;
-    size_t     i;
+    struct buf b = { 0 };
+    json_t *rcpt;
+    size_t i;
 
     buf_adds(&b, "");
     json_array_foreach (json_object_get(r->request, "rcpts"), i, rcpt)
@@ -104,20 +104,22 @@ static void a_body_alone_gets_a_header(void **state)
 
 static void what_is_there_is_kept_and_not_added_again(void **state)
 {
-    struct result r = compose(&to_one, "FROM: Ann <a@x.test>\nDate: Sun, 22 Nov 2026 14:15:41 +0000\n"
-                                       "message-id: <1@x>\nSubject: a\n folded\n\nbody\n");
+    struct result r = compose(&to_one,
+                              "FROM: Ann <a@x.test>\nDate: Sun, 22 Nov 2026 14:15:41 +0000\n"
+                              "message-id: <1@x>\nSubject: a\n folded\n\nbody\n");
 
     (void)state;
     assert_int_equal(r.code, 0);
-    assert_string_equal(r.content.data, "FROM: Ann <a@x.test>\r\nDate: Sun, 22 Nov 2026 14:15:41 +0000\r\n"
-                                        "message-id: <1@x>\r\nSubject: a\r\n folded\r\n\r\nbody\r\n");
+    assert_string_equal(r.content.data,
+                        "FROM: Ann <a@x.test>\r\nDate: Sun, 22 Nov 2026 14:15:41 +0000\r\n"
+                        "message-id: <1@x>\r\nSubject: a\r\n folded\r\n\r\nbody\r\n");
     done(&r);
 }
 
 static void a_full_name_cannot_leave_its_quotes(void **state)
 {
     struct compose c = to_one;
-    struct result  r;
+    struct result r;
 
     (void)state;
     c.full_name = "Ann \"the\\ Bee\"\r\nBcc: x@y";
@@ -133,7 +135,7 @@ static void a_full_name_cannot_leave_its_quotes(void **state)
 static void the_null_sender_stays_null(void **state)
 {
     struct compose c = to_one;
-    struct result  r;
+    struct result r;
 
     (void)state;
     c.sender = "";
@@ -145,9 +147,11 @@ static void the_null_sender_stays_null(void **state)
 
 static void recipients_from_the_header(void **state)
 {
-    struct compose c = {.sender = "ann@x.test", .from_header = 1};
-    struct result  r = compose(&c, "To: Bob <bob@b.test>,\n\tcarl\nCC: team: d@d.test;\nBcc: secret@e.test\n"
-                                   "Subject: x\n\nTo: nobody@f.test\n");
+    struct compose c = { .sender = "ann@x.test", .from_header = 1 };
+    struct result r =
+        compose(&c,
+                "To: Bob <bob@b.test>,\n\tcarl\nCC: team: d@d.test;\nBcc: secret@e.test\n"
+                "Subject: x\n\nTo: nobody@f.test\n");
 
     (void)state;
     assert_int_equal(r.code, 0);
@@ -159,7 +163,8 @@ static void recipients_from_the_header(void **state)
 
 static void bcc_goes_also_when_recipients_are_named(void **state)
 {
-    struct result r = compose(&to_one, "To: x@x.test\nBcc: secret@e.test,\n more@e.test\nSubject: y\n\nhello\n");
+    struct result r =
+        compose(&to_one, "To: x@x.test\nBcc: secret@e.test,\n more@e.test\nSubject: y\n\nhello\n");
 
     (void)state;
     rcpts_are(&r, "bob@b.test");
@@ -170,9 +175,9 @@ static void bcc_goes_also_when_recipients_are_named(void **state)
 
 static void named_ones_are_taken_off_the_headers_list(void **state)
 {
-    static const char *const off[] = {"BOB@b.test"};
-    struct compose           c = {.sender = "ann@x.test", .from_header = 1, .rcpt_n = 1, .rcpts = off};
-    struct result            r = compose(&c, "To: bob@b.test, carl@c.test\n\nhello\n");
+    static const char *const off[] = { "BOB@b.test" };
+    struct compose c = { .sender = "ann@x.test", .from_header = 1, .rcpt_n = 1, .rcpts = off };
+    struct result r = compose(&c, "To: bob@b.test, carl@c.test\n\nhello\n");
 
     (void)state;
     rcpts_are(&r, "carl@c.test");
@@ -181,8 +186,8 @@ static void named_ones_are_taken_off_the_headers_list(void **state)
 
 static void no_recipients_is_an_error(void **state)
 {
-    struct compose c = {.sender = "ann@x.test", .from_header = 1};
-    struct result  r = compose(&c, "Subject: x\n\nTo: a@b\n");
+    struct compose c = { .sender = "ann@x.test", .from_header = 1 };
+    struct result r = compose(&c, "Subject: x\n\nTo: a@b\n");
 
     (void)state;
     assert_int_equal(r.code, EX_USAGE);
@@ -193,8 +198,8 @@ static void no_recipients_is_an_error(void **state)
 /* Better none than all but one. */
 static void a_recipient_that_is_no_text_is_an_error(void **state)
 {
-    struct compose c = {.sender = "ann@x.test", .from_header = 1};
-    struct result  r = compose(&c, "To: good@b.test, j\xfcrgen@b.test\n\nhello\n");
+    struct compose c = { .sender = "ann@x.test", .from_header = 1 };
+    struct result r = compose(&c, "To: good@b.test, j\xfcrgen@b.test\n\nhello\n");
 
     (void)state;
     assert_int_equal(r.code, EX_DATAERR);
@@ -220,7 +225,7 @@ static void line_ends_become_crlf_and_a_last_one_is_added(void **state)
 static void a_lone_dot_ends_only_when_it_may(void **state)
 {
     static const char text[] = "Subject: x\n\none\n..\n.\ntwo\n";
-    struct result     r = compose_n(&to_one, text, sizeof text - 1, 1);
+    struct result r = compose_n(&to_one, text, sizeof text - 1, 1);
 
     (void)state;
     has(&r, "one\r\n..\r\n");
@@ -257,7 +262,8 @@ static void a_body_that_begins_without_a_separating_line_is_kept_whole(void **st
 
 static void a_mailbox_files_separator_is_taken_off(void **state)
 {
-    struct result r = compose(&to_one, "From ann@x.test Sun Nov 22 14:15:41 2026\nSubject: x\n\nFrom here on\n");
+    struct result r =
+        compose(&to_one, "From ann@x.test Sun Nov 22 14:15:41 2026\nSubject: x\n\nFrom here on\n");
 
     (void)state;
     has(&r, "Subject: x\r\n\r\nFrom here on\r\n");
@@ -270,7 +276,7 @@ static void a_mailbox_files_separator_is_taken_off(void **state)
 
 static void too_large_is_said_before_the_gateway_is_asked(void **state)
 {
-    char          text[8192];
+    char text[8192];
     struct result r;
 
     (void)state;
@@ -283,9 +289,12 @@ static void too_large_is_said_before_the_gateway_is_asked(void **state)
 
 static void what_is_not_ascii_asks_for_smtputf8_where_it_matters(void **state)
 {
-    static const char *const bob[] = {"b\xc3\xb6" "b@b.test"};
-    struct compose           c = {.sender = "ann@x.test", .rcpt_n = 1, .rcpts = bob};
-    struct result            r = compose(&to_one, "Subject: x\n\nb\xc3\xb6" "dy\n");
+    static const char *const bob[] = { "b\xc3\xb6"
+                                       "b@b.test" };
+    struct compose c = { .sender = "ann@x.test", .rcpt_n = 1, .rcpts = bob };
+    struct result r = compose(&to_one,
+                              "Subject: x\n\nb\xc3\xb6"
+                              "dy\n");
 
     (void)state;
     assert_true(json_is_false(json_object_get(r.request, "utf8")));
@@ -305,10 +314,12 @@ static void hostile_bytes_are_carried_or_refused(void **state)
     (void)state;
     for (int i = 0; i < 3000; i++) {
         static const char alphabet[] = "To:Bcc a@b\n\n\r\0,<>\"(:\xff.";
-        struct compose    c = {.sender = "ann@x.test", .from_header = i & 1, .rcpt_n = 1, .rcpts = one};
-        char              text[80] = "To: x@y.test\n";
-        size_t            len = strlen(text), end = len + (size_t)rand_r(&seed) % (sizeof text - len);
-        struct result     r;
+        struct compose c = {
+            .sender = "ann@x.test", .from_header = i & 1, .rcpt_n = 1, .rcpts = one
+        };
+        char text[80] = "To: x@y.test\n";
+        size_t len = strlen(text), end = len + (size_t)rand_r(&seed) % (sizeof text - len);
+        struct result r;
 
         for (; len < end; len++)
             text[len] = alphabet[(size_t)rand_r(&seed) % (sizeof alphabet - 1)];

@@ -24,8 +24,8 @@ static void gather(void *ctx, const char *address)
 /* The mailboxes of text, separated by '|'. */
 static void check_n(const char *text, size_t len, const char *expected)
 {
-    struct buf found = {0};
-    char      *exact = malloc(len ? len : 1); /* without a NUL behind it */
+    struct buf found = { 0 };
+    char *exact = malloc(len ? len : 1); /* without a NUL behind it */
 
     memcpy(exact, text, len);
     buf_adds(&found, "");
@@ -146,14 +146,14 @@ static void a_nul_is_not_an_end(void **state)
 static void every_text_is_survived(void **state)
 {
     static const char alphabet[] = "a@b.<>()[]\"\\,:; \r\n\t\0\xc3\xff";
-    struct buf        found = {0};
-    unsigned          seed = 1;
+    struct buf found = { 0 };
+    unsigned seed = 1;
 
     (void)state;
     for (int i = 0; i < 20000; i++) {
-        char   text[24];
+        char text[24];
         size_t len = (size_t)rand_r(&seed) % sizeof text;
-        char  *exact = malloc(len ? len : 1);
+        char *exact = malloc(len ? len : 1);
 
         for (size_t k = 0; k < len; k++)
             exact[k] = alphabet[(size_t)rand_r(&seed) % (sizeof alphabet - 1)];

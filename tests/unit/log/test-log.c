@@ -17,7 +17,7 @@
 #include "util/buf.h"
 
 struct fixture {
-    char       path[64];
+    char path[64];
     struct buf text; /* what is in the file */
 };
 
@@ -30,13 +30,14 @@ static void begin(struct fixture *f, int level, int format)
     fd = mkstemp(f->path);
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(log_open(&(struct log_config){.level = level, .format = format, .file = f->path}), 0);
+    assert_int_equal(
+        log_open(&(struct log_config){ .level = level, .format = format, .file = f->path }), 0);
 }
 
 static const char *written(struct fixture *f)
 {
-    FILE  *in = fopen(f->path, "r");
-    char   piece[4096];
+    FILE *in = fopen(f->path, "r");
+    char piece[4096];
     size_t n;
 
     assert_non_null(in);
@@ -51,7 +52,7 @@ static const char *written(struct fixture *f)
 static void end(struct fixture *f)
 {
     log_flush();
-    log_open(&(struct log_config){.level = POSTERN_LOG_ERROR});
+    log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });
     unlink(f->path);
     buf_free(&f->text);
 }
@@ -90,7 +91,8 @@ static void a_line_is_time_level_part_event_and_pairs(void **state)
     assert_string_equal(after_time(written(&f)), "info smtp-in smtp.accept id=0abc from=a@b\n");
     log_event(POSTERN_LOG_NOTICE, NULL, "gateway.ready", "%s", "");
     log_flush();
-    assert_string_equal(after_time(strchr(written(&f), '\n') + 1), "notice postern gateway.ready\n");
+    assert_string_equal(after_time(strchr(written(&f), '\n') + 1),
+                        "notice postern gateway.ready\n");
     end(&f);
 }
 
@@ -166,7 +168,7 @@ static void values_are_quoted_when_they_need_it(void **state)
 static void eight_values_may_be_quoted_in_one_call(void **state)
 {
     const char *v[8];
-    char        name[2] = "a";
+    char name[2] = "a";
 
     (void)state;
     for (int i = 0; i < 8; i++) {
@@ -196,12 +198,13 @@ static const char *text_of(const json_t *o, const char *key)
 static void json_holds_the_same_values_unquoted(void **state)
 {
     struct fixture f;
-    json_t        *o;
+    json_t *o;
 
     (void)state;
     begin(&f, POSTERN_LOG_INFO, LOG_JSON);
-    log_event(POSTERN_LOG_WARNING, "queue", "deliver.deferred", "id=1 to=%s why=%s empty=%s  none=%s end",
-              log_q("a b@c"), log_q("say \"no\" \\ \r\n = \xc3\xa9"), log_q(""), log_q(NULL));
+    log_event(POSTERN_LOG_WARNING, "queue", "deliver.deferred",
+              "id=1 to=%s why=%s empty=%s  none=%s end", log_q("a b@c"),
+              log_q("say \"no\" \\ \r\n = \xc3\xa9"), log_q(""), log_q(NULL));
     o = only_object(&f);
     assert_string_equal(text_of(o, "level"), "warning");
     assert_string_equal(text_of(o, "part"), "queue");
@@ -217,18 +220,21 @@ static void json_holds_the_same_values_unquoted(void **state)
     end(&f);
 }
 
-/* A caller that quoted by himself, and not well: still one line of JSON, and no byte beyond it is read. */
+/* A caller that quoted by himself, and not well: still one line of JSON, and no byte beyond it is
+ * read. */
 static void json_survives_what_was_quoted_by_hand(void **state)
 {
-    static const char *const bad[] = {"why=\"",   "why=\"\\",    "why=\"\\x",  "why=\"\\xa", "why=\"\\x-1\"",
-                                      "why=\"\\x+", "=",           "= =",        "a=b\"c\"",   "\"",
-                                      "k\"ey=1",  "why=\"\\x4g\"", "why=\"ab\"c", "  lead=1",   "\xff\xfe=\xff"};
+    static const char *const bad[] = { "why=\"",      "why=\"\\",      "why=\"\\x",
+                                       "why=\"\\xa",  "why=\"\\x-1\"", "why=\"\\x+",
+                                       "=",           "= =",           "a=b\"c\"",
+                                       "\"",          "k\"ey=1",       "why=\"\\x4g\"",
+                                       "why=\"ab\"c", "  lead=1",      "\xff\xfe=\xff" };
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char          *exact = strdup(bad[i]); /* so that ASan sees one byte too many */
+        char *exact = strdup(bad[i]); /* so that ASan sees one byte too many */
         struct fixture f;
-        json_t        *o;
+        json_t *o;
 
         begin(&f, POSTERN_LOG_INFO, LOG_JSON);
         log_event(POSTERN_LOG_INFO, "x", "y", "%s", exact);
@@ -243,7 +249,7 @@ static void json_survives_what_was_quoted_by_hand(void **state)
 static void a_long_line_is_whole(void **state)
 {
     struct fixture f;
-    char           text[5000];
+    char text[5000];
 
     (void)state;
     memset(text, 'z', sizeof text - 1);
@@ -259,8 +265,8 @@ static void a_long_line_is_whole(void **state)
 static void the_journal_gets_priorities_and_no_time(void **state)
 {
     struct fixture f;
-    struct stat    st;
-    char           stream[64];
+    struct stat st;
+    char stream[64];
 
     (void)state;
     begin(&f, POSTERN_LOG_INFO, LOG_TEXT);
@@ -268,11 +274,13 @@ static void the_journal_gets_priorities_and_no_time(void **state)
     snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
              (unsigned long long)st.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
-    assert_int_equal(log_open(&(struct log_config){.level = POSTERN_LOG_INFO, .file = f.path}), 0);
+    assert_int_equal(log_open(&(struct log_config){ .level = POSTERN_LOG_INFO, .file = f.path }),
+                     0);
     log_event(POSTERN_LOG_ERROR, "spool", "spool.bad", "a=b");
     assert_string_equal(written(&f), "<3>error spool spool.bad a=b\n");
     setenv("JOURNAL_STREAM", "1:2", 1); /* somebody else's */
-    assert_int_equal(log_open(&(struct log_config){.level = POSTERN_LOG_INFO, .file = f.path}), 0);
+    assert_int_equal(log_open(&(struct log_config){ .level = POSTERN_LOG_INFO, .file = f.path }),
+                     0);
     log_event(POSTERN_LOG_ERROR, "spool", "spool.bad", "a=b");
     after_time(strchr(written(&f), '\n') + 1);
     unsetenv("JOURNAL_STREAM");
@@ -285,7 +293,8 @@ static void a_log_that_cannot_be_opened_changes_nothing(void **state)
 
     (void)state;
     begin(&f, POSTERN_LOG_INFO, LOG_TEXT);
-    assert_true(log_open(&(struct log_config){.level = 0, .file = "/nonexistent/folder/log"}) < 0);
+    assert_true(log_open(&(struct log_config){ .level = 0, .file = "/nonexistent/folder/log" }) <
+                0);
     log_event(POSTERN_LOG_ERROR, "x", "still.here", "%s", "");
     assert_int_equal(lines_of(written(&f)), 1);
     end(&f);
@@ -303,10 +312,10 @@ static void *chatter(void *arg)
 
 static void lines_of_several_threads_do_not_mix(void **state)
 {
-    static char    names[THREADS][2] = {"a", "b", "c", "d"};
-    pthread_t      t[THREADS];
+    static char names[THREADS][2] = { "a", "b", "c", "d" };
+    pthread_t t[THREADS];
     struct fixture f;
-    size_t         next[THREADS] = {0};
+    size_t next[THREADS] = { 0 };
 
     (void)state;
     begin(&f, POSTERN_LOG_INFO, LOG_TEXT);
@@ -317,11 +326,12 @@ static void lines_of_several_threads_do_not_mix(void **state)
     log_flush();
     written(&f);
     for (char *line = f.text.data, *lf; (lf = strchr(line, '\n')); line = lf + 1) {
-        char     want[96];
+        char want[96];
         unsigned who = (unsigned)(after_time(line)[5] - 'a');
 
         assert_true(who < THREADS);
-        snprintf(want, sizeof want, "info %s chat n=%zu text=\"some words here\"", names[who], next[who]++);
+        snprintf(want, sizeof want, "info %s chat n=%zu text=\"some words here\"", names[who],
+                 next[who]++);
         *lf = '\0';
         assert_string_equal(after_time(line), want);
     }

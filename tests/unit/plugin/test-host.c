@@ -20,13 +20,13 @@
 static const struct postern_services *const v = &host_services;
 
 struct fixture {
-    struct loop        *loop;
-    struct spool       *spool;
-    struct config      *config;
+    struct loop *loop;
+    struct spool *spool;
+    struct config *config;
     struct route_table *routes;
-    struct queue       *queue;
-    struct hosts       *hosts;
-    postern_host       *host;
+    struct queue *queue;
+    struct hosts *hosts;
+    postern_host *host;
 };
 
 static int deliver(void *ctx, const char *transport, postern_job *job)
@@ -53,9 +53,9 @@ static void load(struct fixture *f)
         "\"routing\":{\"rules\":[{\"domain\":\"no.test\",\"fail\":\"5.7.1 not h\\u00ebre\"},"
         "{\"domain\":\"ours.test\",\"transport\":\"out\",\"accept_from\":\"anyone\"}],"
         "\"default\":{\"transport\":\"out\"}}}";
-    struct config_errors errors = {0};
-    char                 dir[] = "/tmp/postern-host-XXXXXX", path[64];
-    FILE                *out;
+    struct config_errors errors = { 0 };
+    char dir[] = "/tmp/postern-host-XXXXXX", path[64];
+    FILE *out;
 
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/a.json", dir);
@@ -75,17 +75,23 @@ static void load(struct fixture *f)
 static void start(struct fixture *f)
 {
     struct queue_setup setup;
-    struct host_env    env;
+    struct host_env env;
 
     memset(f, 0, sizeof *f);
     load(f);
     f->loop = loop_new(1);
     f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){.loop = f->loop, .spool = f->spool, .config = f->config,
-                                 .routes = f->routes, .carrier = {f, deliver, cancel}};
+    setup = (struct queue_setup){ .loop = f->loop,
+                                  .spool = f->spool,
+                                  .config = f->config,
+                                  .routes = f->routes,
+                                  .carrier = { f, deliver, cancel } };
     assert_int_equal(queue_new(&setup, &f->queue), 0);
-    env = (struct host_env){.loop = f->loop, .config = f->config, .routes = f->routes,
-                            .spool = f->spool, .queue = f->queue};
+    env = (struct host_env){ .loop = f->loop,
+                             .config = f->config,
+                             .routes = f->routes,
+                             .spool = f->spool,
+                             .queue = f->queue };
     f->hosts = hosts_new(&env);
     f->host = hosts_core(f->hosts);
 }
@@ -133,8 +139,8 @@ static void await(struct fixture *f, const struct answer *a)
 static void a_timer_fires_once_and_not_before_the_call_returned(void **state)
 {
     struct fixture f;
-    struct answer  a = {0, -1};
-    uint64_t       id = 0;
+    struct answer a = { 0, -1 };
+    uint64_t id = 0;
 
     (void)state;
     start(&f);
@@ -155,8 +161,8 @@ static void a_timer_fires_once_and_not_before_the_call_returned(void **state)
 static void what_is_forgotten_does_not_come(void **state)
 {
     struct fixture f;
-    struct answer  a = {0, 0}, b = {0, 0};
-    uint64_t       one, two;
+    struct answer a = { 0, 0 }, b = { 0, 0 };
+    uint64_t one, two;
 
     (void)state;
     start(&f);
@@ -172,7 +178,7 @@ static void what_is_forgotten_does_not_come(void **state)
 
 struct chain {
     struct fixture *f;
-    uint64_t        other;
+    uint64_t other;
 };
 
 static void forget_other(void *ctx, int result)
@@ -187,8 +193,8 @@ static void forget_other(void *ctx, int result)
 static void a_callback_may_forget_another_that_is_due(void **state)
 {
     struct fixture f;
-    struct answer  a = {0, 0};
-    struct chain   c = {&f, 0};
+    struct answer a = { 0, 0 };
+    struct chain c = { &f, 0 };
 
     (void)state;
     start(&f);
@@ -202,15 +208,15 @@ static void a_callback_may_forget_another_that_is_due(void **state)
 
 struct watch {
     struct fixture *f;
-    int             calls, fd;
-    uint64_t        id;
-    unsigned        events;
+    int calls, fd;
+    uint64_t id;
+    unsigned events;
 };
 
 static void on_ready(void *ctx, unsigned events)
 {
     struct watch *w = ctx;
-    char          c;
+    char c;
 
     w->events = events;
     if (++w->calls == 3) {
@@ -222,8 +228,8 @@ static void on_ready(void *ctx, unsigned events)
 static void a_watch_tells_as_often_as_it_is_ready_until_it_is_forgotten(void **state)
 {
     struct fixture f;
-    struct watch   w = {.f = &f};
-    int            ends[2];
+    struct watch w = { .f = &f };
+    int ends[2];
 
     (void)state;
     start(&f);
@@ -238,7 +244,8 @@ static void a_watch_tells_as_often_as_it_is_ready_until_it_is_forgotten(void **s
     turns(&f, 6);
     assert_int_equal(w.calls, 3); /* a byte was left, and nobody cares */
     assert_int_equal(w.events, POSTERN_READ);
-    assert_int_equal(v->watch(f.host, ends[1], POSTERN_READ | POSTERN_WRITE, on_ready, &w, &w.id), 0);
+    assert_int_equal(v->watch(f.host, ends[1], POSTERN_READ | POSTERN_WRITE, on_ready, &w, &w.id),
+                     0);
     turns(&f, 1);
     assert_int_equal(w.calls, 4);
     assert_int_equal(w.events, POSTERN_WRITE);
@@ -249,7 +256,7 @@ static void a_watch_tells_as_often_as_it_is_ready_until_it_is_forgotten(void **s
 
 struct labour {
     struct answer answer;
-    pthread_t     worked, told;
+    pthread_t worked, told;
 };
 
 static int work(void *ctx)
@@ -269,7 +276,7 @@ static void worked(void *ctx, int result)
 static void work_is_done_elsewhere_and_told_here(void **state)
 {
     struct fixture f;
-    struct labour  l = {.answer = {0, 0}};
+    struct labour l = { .answer = { 0, 0 } };
 
     (void)state;
     start(&f);
@@ -291,7 +298,7 @@ static int slow_work(void *ctx)
 static void nobody_is_closed_while_a_thread_works_for_him(void **state)
 {
     struct fixture f;
-    struct answer  a = {0, 0}, b = {0, 0};
+    struct answer a = { 0, 0 }, b = { 0, 0 };
 
     (void)state;
     start(&f);
@@ -306,8 +313,9 @@ static void nobody_is_closed_while_a_thread_works_for_him(void **state)
 
 /* --- submissions --- */
 
-static const struct postern_envelope from_ann = {
-    .size = sizeof from_ann, .sender = "ann@x.test", .client = "somebody [192.0.2.1]"};
+static const struct postern_envelope from_ann = { .size = sizeof from_ann,
+                                                  .sender = "ann@x.test",
+                                                  .client = "somebody [192.0.2.1]" };
 
 static postern_submit *begin(struct fixture *f)
 {
@@ -319,7 +327,7 @@ static postern_submit *begin(struct fixture *f)
 
 static int commit(struct fixture *f, postern_submit *s)
 {
-    struct answer a = {0, 0};
+    struct answer a = { 0, 0 };
 
     v->submit_commit(s, note, &a);
     assert_int_equal(a.calls, 0); /* never before it returned */
@@ -343,11 +351,11 @@ static struct envelope *newest(struct fixture *f)
 
 static void a_message_goes_into_the_spool_and_the_queue(void **state)
 {
-    struct fixture   f;
-    postern_submit  *s;
+    struct fixture f;
+    postern_submit *s;
     struct envelope *e;
-    char             id[16];
-    json_t          *status;
+    char id[16];
+    json_t *status;
 
     (void)state;
     start(&f);
@@ -378,17 +386,18 @@ static void a_message_goes_into_the_spool_and_the_queue(void **state)
 
 static void only_addresses_are_taken(void **state)
 {
-    static const char *const bad[] = {"", "a b@c.test", "a@b.test\r\nRCPT TO:<x@y.test>", "<a@b.test>",
-                                      "a@b.test>", "a@", "@b.test", "a@b\n.test", "\x01@b.test"};
-    struct fixture           f;
-    postern_submit          *s;
+    static const char *const bad[] = { "",           "a b@c.test", "a@b.test\r\nRCPT TO:<x@y.test>",
+                                       "<a@b.test>", "a@b.test>",  "a@",
+                                       "@b.test",    "a@b\n.test", "\x01@b.test" };
+    struct fixture f;
+    postern_submit *s;
 
     (void)state;
     start(&f);
     s = begin(&f);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct postern_envelope e = {.size = sizeof e, .sender = bad[i]};
-        postern_submit         *none = NULL;
+        struct postern_envelope e = { .size = sizeof e, .sender = bad[i] };
+        postern_submit *none = NULL;
 
         assert_int_equal(v->submit_rcpt(s, bad[i]), -EINVAL);
         if (*bad[i]) { /* the null path is a sender */
@@ -406,10 +415,10 @@ static void only_addresses_are_taken(void **state)
 
 static void a_recipient_named_twice_gets_one_copy(void **state)
 {
-    struct fixture   f;
-    postern_submit  *s;
+    struct fixture f;
+    postern_submit *s;
     struct envelope *e;
-    char             rcpt[32];
+    char rcpt[32];
 
     (void)state;
     start(&f);
@@ -436,10 +445,10 @@ static void a_recipient_named_twice_gets_one_copy(void **state)
 
 static void what_is_too_large_is_refused_when_announced_and_when_written(void **state)
 {
-    struct fixture          f;
+    struct fixture f;
     struct postern_envelope e = from_ann;
-    postern_submit         *s = NULL;
-    char                    text[2000];
+    postern_submit *s = NULL;
+    char text[2000];
 
     (void)state;
     start(&f);
@@ -485,9 +494,9 @@ static void a_message_that_goes_round_in_circles_is_refused(void **state)
 static uint32_t flags_of(struct fixture *f, uint32_t said, const char *first, const char *then)
 {
     struct postern_envelope e = from_ann;
-    postern_submit         *s = NULL;
-    struct envelope        *kept;
-    uint32_t                flags;
+    postern_submit *s = NULL;
+    struct envelope *kept;
+    uint32_t flags;
 
     e.flags = said;
     assert_int_equal(v->submit_new(f->host, &e, &s), 0);
@@ -518,9 +527,9 @@ static void eight_bit_content_is_declared_even_if_its_sender_did_not(void **stat
 
 static void the_spools_troubles_are_told(void **state)
 {
-    struct fixture  f;
+    struct fixture f;
     postern_submit *s = NULL;
-    struct answer   a = {0, 0};
+    struct answer a = { 0, 0 };
 
     (void)state;
     start(&f);
@@ -550,9 +559,9 @@ static void the_spools_troubles_are_told(void **state)
 
 static void what_a_plugin_leaves_behind_is_cleared_away(void **state)
 {
-    struct fixture  f;
+    struct fixture f;
     postern_submit *s;
-    struct answer   a = {0, 0};
+    struct answer a = { 0, 0 };
 
     (void)state;
     start(&f);
@@ -569,8 +578,8 @@ static void what_a_plugin_leaves_behind_is_cleared_away(void **state)
 
 static void the_router_is_asked_and_answers_in_ascii(void **state)
 {
-    struct fixture         f;
-    struct postern_verdict r = {.size = sizeof r};
+    struct fixture f;
+    struct postern_verdict r = { .size = sizeof r };
 
     (void)state;
     start(&f);
@@ -592,7 +601,7 @@ static void the_router_is_asked_and_answers_in_ascii(void **state)
 static void nobody_there_is_said(void **state)
 {
     struct fixture f;
-    int            ends[2];
+    int ends[2];
 
     (void)state;
     start(&f);
@@ -628,6 +637,6 @@ int main(void)
     };
 
     signal(SIGPIPE, SIG_IGN);
-    log_open(&(struct log_config){.level = -1});
+    log_open(&(struct log_config){ .level = -1 });
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -950,6 +950,31 @@ static void status_names_the_largest_destinations(void **state)
     stop(&f);
 }
 
+static void a_shard_that_cannot_be_adopted_after_all_leaves_nothing(void **state)
+{
+    static const char *const rcpts[] = {"a@y.test"};
+    struct fixture           f;
+    struct buf               meta = {0};
+    struct envelope         *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 1, .rcpts = rcpts});
+
+    (void)state;
+    envelope_encode(e, &meta);
+    free(e);
+    start(&f, CONFIG("", ""));
+    add1(&f, "s@x.test", "own@y.test");
+    assert_int_equal(queue_adopt_begin(f.queue), 0);
+    queue_replay(f.queue, 500, fakespool_add(f.spool, 500, "x"), meta.data, meta.len, NULL, 0, 1);
+    assert_int_equal(count(&f, "messages"), 2);
+    queue_adopt_end(f.queue, NULL);
+    assert_int_equal(count(&f, "messages"), 1);
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "own@y.test");
+    buf_free(&meta);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -983,6 +1008,7 @@ int main(void)
         cmocka_unit_test(a_transport_that_settles_at_once_leaves_the_loop_to_others),
         cmocka_unit_test(a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing),
         cmocka_unit_test(status_names_the_largest_destinations),
+        cmocka_unit_test(a_shard_that_cannot_be_adopted_after_all_leaves_nothing),
     };
 
     /* The queue's own lines are for operators; here only the unexpected is of interest. */

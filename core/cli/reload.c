@@ -1,0 +1,37 @@
+/* cli/reload.c: postern reload: a new generation of workers, or a reason why not. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "cli/cli.h"
+
+int cli_reload(int argc, char **argv)
+{
+    struct cli_common      c;
+    struct config         *cfg = NULL;
+    struct control_client *cc = NULL;
+    json_t                *answer = NULL;
+    int                    code;
+
+    cli_common_init(&c);
+    for (int i = 1; i < argc; i++) {
+        int r = cli_common_option(&c, argc, argv, &i);
+
+        if (r < 0)
+            return EX_USAGE;
+        if (!r)
+            return cli_usage("reload", "unexpected argument %s", argv[i]);
+    }
+    code = cli_load_config(&c, &cfg);
+    if (!code)
+        code = control_connect(cfg, "M", 0, &cc);
+    if (!code)
+        answer = control_ask(cc, json_pack("{s:s}", "verb", "reload"), &code);
+    if (answer && !code && c.json)
+        puts("{\"reloaded\": true}");
+    else if (answer && !code)
+        printf("reloaded: %d workers are up\n", (int)json_integer_value(json_object_get(answer, "workers")));
+    json_decref(answer);
+    control_close(&cc);
+    config_free(&cfg);
+    return code;
+}

@@ -1,0 +1,35 @@
+/* daemon/channel.h: what supervisor and worker may say to each other: one list, one size, over a
+ * sequenced-packet socket pair, with a descriptor where one is handed over. */
+#ifndef DAEMON_CHANNEL_H
+#define DAEMON_CHANNEL_H
+
+#include <stdint.h>
+
+enum channel_verb {
+    /* supervisor to worker */
+    CHANNEL_HOLD = 1,   /* message id is to be put on hold, text says why (before GO) */
+    CHANNEL_SUSPECT,    /* message id may be what kills workers: deliver it alone (before GO) */
+    CHANNEL_GO,         /* open the spool and start */
+    CHANNEL_ADOPT,      /* take over shard arg, if it can be locked */
+    CHANNEL_CONNECTION, /* a control connection (fd); arg: its first byte */
+    CHANNEL_DRAIN,      /* take nothing new, finish, exit */
+    CHANNEL_NOTICE,     /* send the text to the postmaster */
+    /* worker to supervisor */
+    CHANNEL_READY = 100, /* listening and delivering; arg: its shard */
+    CHANNEL_FAILED,      /* can't start; arg: exit code, text: why */
+};
+
+struct channel_message {
+    uint32_t verb; /* enum channel_verb */
+    uint32_t arg;
+    uint64_t id;
+    char     text[944];
+};
+
+/* 0 or -errno. fd -1: none. */
+int channel_send(int channel, uint32_t verb, uint32_t arg, uint64_t id, const char *text, int fd);
+/* 1: *ret (and *ret_fd, -1 or to be closed by the caller); 0: nothing there now; -ECONNRESET: the other
+ * side has gone; -EBADMSG: not a message. */
+int channel_receive(int channel, struct channel_message *ret, int *ret_fd);
+
+#endif

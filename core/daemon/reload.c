@@ -1,0 +1,194 @@
+/* daemon/reload.c: from one generation to the next, and shards that nobody has.
+ *
+ * New workers come up beside the old ones, on the same listeners; only when all of them are ready do the
+ * old ones drain. If they do not come up, they go and the old ones carry on: nothing has changed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/notify.h"
+#include "daemon/supervisor.h"
+#include "daemon/worker.h"
+#include "log/log.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/mem.h"
+
+#define ADOPT_USEC 200000u
+
+static void join(const struct config_errors *errors, char *buf, size_t size)
+{
+    size_t len = 0;
+
+    buf[0] = '\0';
+    for (size_t i = 0; i < errors->n && len < size; i++) {
+        int n = snprintf(buf + len, size - len, "%s%s", i ? "\n" : "", errors->lines[i]);
+
+        len += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void reload_begin(struct supervisor *sv)
+{
+    struct config_errors errors = {0};
+    int                  code;
+
+    if (sv->next || sv->stopping)
+        return; /* one at a time: whoever asked waits for the one under way */
+    notify_service("RELOADING=1");
+    log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloading", "config=%s",
+              log_q(sv->config_dir ? sv->config_dir : "(built in)"));
+    code = generation_prepare(sv, &sv->next, &errors);
+    if (!code)
+        code = generation_lock(sv->next, &errors);
+    if (code) {
+        generation_free(&sv->next);
+        generation_listeners(sv);
+        join(&errors, sv->last_error, sizeof sv->last_error);
+        for (size_t i = 0; i < errors.n; i++)
+            log_event(POSTERN_LOG_ERROR, "supervisor", "gateway.reload_failed", "why=%s",
+                      log_q(errors.lines[i]));
+        front_reload_done(sv, code, sv->last_error);
+        notify_service("READY=1");
+    } else {
+        generation_start(sv->next);
+    }
+    config_errors_free(&errors);
+    log_flush();
+}
+
+static void first_ready(struct supervisor *sv)
+{
+    log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.ready",
+              "version=%s pid=%d workers=%zu config=%s spool=%s start=%.3fs", POSTERN_VERSION, (int)getpid(),
+              sv->current->n, log_q(sv->current->config->source), log_q(sv->current->config->spool.path),
+              (double)(clock_mono() - sv->started) / 1e6);
+}
+
+void reload_ready(struct supervisor *sv)
+{
+    struct generation *old = sv->current;
+
+    sv->current = sv->next;
+    sv->next = NULL;
+    if (old) {
+        sv->reloads++;
+        list_add_tail(&sv->old, &old->link);
+        generation_drain(old, "a new generation took over");
+        log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloaded", "generation=%u workers=%zu",
+                  sv->current->number, sv->current->n);
+        generation_listeners(sv);
+    } else {
+        first_ready(sv);
+    }
+    notify_service("READY=1\nSTATUS=delivering mail");
+    front_reload_done(sv, EX_OK, NULL);
+    adopt_soon(sv);
+    log_flush();
+}
+
+void reload_failed(struct supervisor *sv, const char *why)
+{
+    struct generation *failed = sv->next;
+
+    log_event(POSTERN_LOG_ERROR, "supervisor", "gateway.reload_failed", "why=%s", log_q(why));
+    snprintf(sv->last_error, sizeof sv->last_error, "%s", why);
+    sv->next = NULL;
+    list_add_tail(&sv->old, &failed->link);
+    generation_drain(failed, "the new generation did not come up");
+    generation_listeners(sv);
+    front_reload_done(sv, sv->code, why);
+    if (sv->current) {
+        sv->code = 0;
+        notify_service("READY=1");
+    } else { /* the very first did not come up */
+        fprintf(stderr, "postern: %s\n", why);
+        sv->stopping = 1;
+        supervisor_stopped(sv);
+    }
+    log_flush();
+}
+
+/* --- adoption --- */
+
+static int is_taken(const char *path)
+{
+    AUTO_FREE char *lock = mem_printf("%s/lock", path);
+    AUTO_CLOSE int  fd = open(lock, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return 1; /* not a shard, or nothing in it yet */
+    return flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+/* A place whose worker is on its way back takes its own shard again. */
+static int is_expected(const struct supervisor *sv, unsigned number)
+{
+    for (size_t i = 0; i < sv->current->n; i++) {
+        const struct child *c = &sv->current->children[i];
+
+        if (c->shard == number && c->state != CHILD_READY)
+            return 1;
+    }
+    return 0;
+}
+
+static struct child *least_loaded(struct supervisor *sv)
+{
+    struct child *best = NULL;
+    uint64_t      least = UINT64_MAX;
+
+    for (size_t i = 0; i < sv->current->n; i++) {
+        struct child *c = &sv->current->children[i];
+        uint64_t      n;
+
+        if (c->state != CHILD_READY)
+            continue;
+        n = atomic_load(&sv->board->rows[c->row].counts[SCORE_MESSAGES]);
+        if (n < least) {
+            least = n;
+            best = c;
+        }
+    }
+    return best;
+}
+
+static void adopt_all(void *ctx)
+{
+    struct supervisor *sv = ctx;
+    const char        *path = sv->current ? sv->current->config->spool.path : NULL;
+    DIR               *d;
+    struct dirent     *e;
+
+    sv->adopt_timer = NULL;
+    d = path && !sv->stopping ? opendir(path) : NULL;
+    while (d && (e = readdir(d))) {
+        unsigned      number;
+        char          rest;
+        struct child *c;
+        char         *shard;
+
+        if (sscanf(e->d_name, "shard-%u%c", &number, &rest) != 1 || number >= WORKER_SHARDS ||
+            is_expected(sv, number))
+            continue;
+        shard = mem_printf("%s/%s", path, e->d_name);
+        c = is_taken(shard) ? NULL : least_loaded(sv);
+        free(shard);
+        if (c)
+            channel_send(c->channel, CHANNEL_ADOPT, number, 0, NULL, -1);
+    }
+    if (d)
+        closedir(d);
+}
+
+void adopt_soon(struct supervisor *sv)
+{
+    if (!sv->adopt_timer && !sv->stopping)
+        sv->adopt_timer = loop_after(sv->loop, ADOPT_USEC, adopt_all, sv);
+}

@@ -1,0 +1,124 @@
+/* daemon/supervisor.h: inside the supervisor: generations of workers, and what their crashes teach.
+ *
+ * A generation is one configuration (its bytes, validated) and the workers that run it. There is one
+ * current generation; during a reload the next one comes up beside it, and afterwards the old one drains. */
+#ifndef DAEMON_SUPERVISOR_H
+#define DAEMON_SUPERVISOR_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "daemon/channel.h"
+#include "daemon/daemon.h"
+#include "util/list.h"
+#include "util/loop.h"
+
+struct supervisor;
+struct generation;
+
+enum child_state { CHILD_NONE, CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
+
+struct child { /* one worker's place */
+    struct generation *gen;
+    unsigned           slot;  /* in the generation */
+    unsigned           row;   /* in the scoreboard */
+    unsigned           shard; /* it has or had */
+    enum child_state   state;
+    pid_t              pid; /* 0: none */
+    int                channel;
+    struct event      *ev;
+    int64_t            started;
+    unsigned           quick;   /* crashes soon after the start, in a row */
+    int                warned;  /* the watchdog has asked it for a stack */
+    struct loop_timer *respawn;
+    struct loop_timer *kill; /* a draining one that takes too long */
+    int                failed_code;
+    char               failed_text[944];
+};
+
+struct generation {
+    struct list        link; /* supervisor.old */
+    struct supervisor *sv;
+    unsigned           number;
+    int                snapshot_fd;
+    struct config     *config; /* the core's sections only are of interest here */
+    json_t            *listen; /* [{endpoint, where}] */
+    size_t             n, ready;
+    struct child      *children;
+};
+
+struct strike { /* against a message that was there when a worker died */
+    uint64_t id;
+    unsigned n;
+    char     text[400]; /* plugin, signal, when */
+    unsigned shard;
+};
+
+struct supervisor {
+    const char        *config_dir, *state;
+    char              *program; /* to start workers with: what stands on disk then */
+    struct loop       *loop;
+    struct scoreboard *board;
+    int                board_fd;
+    unsigned char      rows[SCORE_WORKERS]; /* 1: taken */
+    struct listeners  *listeners;
+    int                control_fd;
+    int                spool_lock; /* on the spool's folder: one gateway each */
+    char              *spool_path;
+    struct event      *control_ev;
+    struct list        fronts; /* connections to the control socket, see front.c */
+    size_t             fronts_n;
+    struct loop_timer *front_pause;
+    size_t             next_worker; /* round robin for connections */
+    struct generation *current, *next;
+    struct list        old;
+    unsigned           numbers;
+    struct strike     *strikes;
+    size_t             strikes_n;
+    struct event      *signals[4];
+    struct loop_timer *watch_timer, *adopt_timer;
+    int                stopping, code;
+    char               last_error[2048]; /* of the last reload that failed */
+    int64_t            started;
+    uint64_t           crashes, reloads;
+};
+
+/* supervisor.c */
+void supervisor_stopped(struct supervisor *sv); /* a child has gone while stopping: was it the last? */
+
+/* generation.c */
+/* Takes a snapshot, has it validated by a child, binds what it wants to listen on. 0, or a sysexits code
+ * with one error a line in errors. */
+int  generation_prepare(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
+/* Takes its spool for this gateway. 0, or a sysexits code with the error in errors. */
+int  generation_lock(struct generation *g, struct config_errors *errors);
+void generation_start(struct generation *g);
+void generation_drain(struct generation *g, const char *why);
+void generation_free(struct generation **g); /* all its children have gone */
+void generation_listeners(struct supervisor *sv); /* closes what no generation wants any more */
+size_t generation_alive(const struct generation *g);
+
+/* child.c */
+void          child_start(struct child *c);
+void          child_gone(struct child *c, int status);
+void          child_drain(struct child *c, const char *why);
+struct child *child_find(struct supervisor *sv, pid_t pid);
+struct child *child_pick(struct supervisor *sv); /* a ready worker, in turn; NULL: none */
+
+/* crash.c */
+void crash_note(struct supervisor *sv, const struct child *c, int status); /* reads its row */
+void crash_tell(struct supervisor *sv, struct child *c); /* HOLD and SUSPECT for a new worker */
+void crash_watch(struct supervisor *sv); /* beats and memory, once a second */
+
+/* reload.c */
+void reload_begin(struct supervisor *sv);
+void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
+void reload_failed(struct supervisor *sv, const char *why);
+void adopt_soon(struct supervisor *sv);
+
+/* front.c: the control socket */
+int  front_open(struct supervisor *sv);
+void front_close(struct supervisor *sv);
+void front_reload_done(struct supervisor *sv, int code, const char *text);
+
+#endif
