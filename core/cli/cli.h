@@ -17,6 +17,9 @@ void cli_common_init(struct cli_common *c);
 /* 1: consumed argv[*i] (and moved *i); 0: not mine; -1: a usage error, already printed. */
 int cli_common_option(struct cli_common *c, int argc, char **argv, int *i);
 
+/* For a verb with no arguments of its own. 0, or EX_USAGE, printed. */
+int cli_no_arguments(struct cli_common *c, int argc, char **argv);
+
 /* If argv[*i] is NAME or NAME=VALUE: 1 and the value; 0: it is not; -1: no value, printed. */
 int cli_value(const char *name, int argc, char **argv, int *i, const char **ret);
 

@@ -14,14 +14,14 @@
 #include "util/mem.h"
 
 struct control_client {
-    int        fd;
+    int fd;
     struct buf in;
 };
 
 static int connect_unix(const char *path)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int                fd;
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd;
 
     if (strlen(path) >= sizeof a.sun_path)
         return -ENAMETOOLONG;
@@ -38,7 +38,8 @@ static int connect_unix(const char *path)
     return fd;
 }
 
-int control_connect(const struct config *cfg, const char *kind, int quiet, struct control_client **ret)
+int control_connect(const struct config *cfg, const char *kind, int quiet,
+                    struct control_client **ret)
 {
     int fd = connect_unix(cfg->control.socket);
 
@@ -47,21 +48,23 @@ int control_connect(const struct config *cfg, const char *kind, int quiet, struc
             return EX_UNAVAILABLE;
         return cli_error(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE,
                          "no gateway answers on %s: %s; is 'postern run' running with this "
-                         "configuration?", cfg->control.socket, strerror(-fd));
+                         "configuration?",
+                         cfg->control.socket, strerror(-fd));
     }
     *ret = mem_zalloc(sizeof **ret);
     (*ret)->fd = fd;
     if (control_send_bytes(*ret, kind, strlen(kind)) >= 0)
         return 0;
     return quiet ? EX_UNAVAILABLE
-                 : cli_error(EX_UNAVAILABLE, "the gateway on %s hung up at once; it may be busy, or stopping",
+                 : cli_error(EX_UNAVAILABLE,
+                             "the gateway on %s hung up at once; it may be busy, or stopping",
                              cfg->control.socket);
 }
 
 int control_connect_worker(const struct config *cfg, unsigned worker, struct control_client **ret)
 {
     char index = (char)worker;
-    int  code = control_connect(cfg, "W", 0, ret);
+    int code = control_connect(cfg, "W", 0, ret);
 
     return code ? code : control_send_bytes(*ret, &index, 1) < 0 ? EX_UNAVAILABLE : 0;
 }
@@ -69,8 +72,8 @@ int control_connect_worker(const struct config *cfg, unsigned worker, struct con
 int control_workers(const struct config *cfg, int quiet, int *ret_code)
 {
     struct control_client *c = NULL;
-    json_t                *answer = NULL;
-    int                    n = -1;
+    json_t *answer = NULL;
+    int n = -1;
 
     *ret_code = control_connect(cfg, "M", quiet, &c);
     if (!*ret_code)
@@ -116,8 +119,8 @@ int control_send_bytes(struct control_client *c, const void *data, size_t len)
 
 static json_t *read_answer(struct control_client *c)
 {
-    char        *end;
-    json_t      *answer;
+    char *end;
+    json_t *answer;
     json_error_t e;
 
     while (!c->in.data || !(end = memchr(c->in.data, '\n', c->in.len))) {

@@ -13,7 +13,7 @@ void cli_common_init(struct cli_common *c)
 {
     const char *dir = getenv("POSTERN_CONFIG"), *state = getenv("POSTERN_STATE");
 
-    *c = (struct cli_common){.state = state && *state ? state : NULL};
+    *c = (struct cli_common){ .state = state && *state ? state : NULL };
     if (dir && *dir)
         c->config_dir = dir;
     else if (!c->state && !access(SYSCONFDIR "/postern/conf.d", F_OK))
@@ -90,8 +90,8 @@ int cli_print_errors(const struct config_errors *e)
 
 int cli_load_config(const struct cli_common *c, struct config **ret)
 {
-    struct config_errors errors = {0};
-    int                  code = 0;
+    struct config_errors errors = { 0 };
+    int code = 0;
 
     if (config_load(c->config_dir, c->state, ret, &errors) < 0 || errors.n) {
         code = cli_print_errors(&errors);
@@ -99,4 +99,18 @@ int cli_load_config(const struct cli_common *c, struct config **ret)
     }
     config_errors_free(&errors);
     return code;
+}
+
+int cli_no_arguments(struct cli_common *c, int argc, char **argv)
+{
+    cli_common_init(c);
+    for (int i = 1; i < argc; i++) {
+        int r = cli_common_option(c, argc, argv, &i);
+
+        if (r < 0)
+            return EX_USAGE;
+        if (!r)
+            return cli_usage(argv[0], "unexpected argument %s", argv[i]);
+    }
+    return EX_OK;
 }

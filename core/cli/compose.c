@@ -18,10 +18,10 @@
 /* Reads lines, ends each with CRLF, stops at a lone dot when asked to. 0, or EX_IOERR, EX_DATAERR. */
 static int read_lines(FILE *in, int dot_ends, uint64_t max, struct buf *out)
 {
-    char   *line = NULL;
-    size_t  cap = 0;
+    char *line = NULL;
+    size_t cap = 0;
     ssize_t n;
-    int     code = 0;
+    int code = 0;
 
     while (!code && (n = getline(&line, &cap, in)) >= 0) {
         while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
@@ -70,7 +70,7 @@ static void add_from(const struct compose *c, const char *sender, struct buf *ou
 static void add_missing(const struct compose *c, const struct config *cfg, const struct fields *f,
                         const char *sender, struct buf *out)
 {
-    char    date[48], id[16];
+    char date[48], id[16];
     int64_t now = clock_wall();
 
     if (!f->date)
@@ -102,8 +102,8 @@ static size_t from_line(const struct buf *raw)
 static size_t scan_header(const struct compose *c, const struct buf *raw, struct fields *seen,
                           json_t *rcpts, struct buf *out)
 {
-    struct postern_field f = {.size = sizeof f};
-    size_t               pos = from_line(raw);
+    struct postern_field f = { .size = sizeof f };
+    size_t pos = from_line(raw);
 
     while (postern_field_next(raw->data, raw->len, &pos, &f) > 0) {
         seen->from |= postern_field_is(&f, "From");
@@ -122,14 +122,14 @@ static size_t scan_header(const struct compose *c, const struct buf *raw, struct
 static int finish_rcpts(const struct compose *c, const char *hostname, json_t *found, json_t *out)
 {
     json_t *r;
-    size_t  i;
+    size_t i;
 
     for (size_t k = 0; !c->from_header && k < c->rcpt_n; k++)
         mailboxes_each(c->rcpts[k], strlen(c->rcpts[k]), mailboxes_append, found);
     json_array_foreach (found, i, r) {
         const char *addr = json_string_value(r);
-        char       *full;
-        int         drop = 0;
+        char *full;
+        int drop = 0;
 
         if (!addr)
             return cli_error(EX_DATAERR, "a recipient's address is neither ASCII nor UTF-8");
@@ -142,8 +142,9 @@ static int finish_rcpts(const struct compose *c, const char *hostname, json_t *f
     }
     if (json_array_size(out))
         return 0;
-    return cli_error(EX_USAGE, c->from_header ? "no recipients were found in the message's To, Cc and Bcc"
-                                              : "no recipients were named");
+    return cli_error(EX_USAGE,
+                     c->from_header ? "no recipients were found in the message's To, Cc and Bcc"
+                                    : "no recipients were named");
 }
 
 static int has_8bit(const char *s, size_t len)
@@ -158,10 +159,10 @@ static int has_8bit(const char *s, size_t len)
 /* SMTPUTF8 is for what is not ASCII in the header or in an address (RFC 6531 1.2); a body is not meant. */
 static int needs_utf8(const struct buf *content, const char *sender, const json_t *rcpts)
 {
-    int     yes = has_8bit(content->data, header_end(content->data, content->len)) ||
-              has_8bit(sender, strlen(sender));
+    int yes = has_8bit(content->data, header_end(content->data, content->len)) ||
+        has_8bit(sender, strlen(sender));
     json_t *r;
-    size_t  i;
+    size_t i;
 
     json_array_foreach (rcpts, i, r)
         yes |= has_8bit(json_string_value(r), json_string_length(r));
@@ -171,12 +172,12 @@ static int needs_utf8(const struct buf *content, const char *sender, const json_
 int compose_message(const struct compose *c, const struct config *cfg, FILE *in, int dot_ends,
                     struct buf *content, json_t **ret_request)
 {
-    struct buf    raw = {0}, head = {0};
-    struct fields seen = {0};
-    json_t       *found = json_array(), *rcpts = json_array();
-    char         *sender = qualify(c->sender, cfg->server.hostname);
-    size_t        body = 0;
-    int           code = read_lines(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
+    struct buf raw = { 0 }, head = { 0 };
+    struct fields seen = { 0 };
+    json_t *found = json_array(), *rcpts = json_array();
+    char *sender = qualify(c->sender, cfg->server.hostname);
+    size_t body = 0;
+    int code = read_lines(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
 
     if (!code) {
         buf_reserve(&raw, 1);
@@ -188,8 +189,8 @@ int compose_message(const struct compose *c, const struct config *cfg, FILE *in,
         buf_add(content, head.data, head.len);
         buf_adds(content, "\r\n"); /* also before a body that began without a separating line */
         buf_add(content, raw.data + body, raw.len - body);
-        *ret_request = json_pack("{s:s, s:s, s:O, s:I, s:b}", "verb", "submit", "sender", sender, "rcpts",
-                                 rcpts, "size", (json_int_t)content->len, "utf8",
+        *ret_request = json_pack("{s:s, s:s, s:O, s:I, s:b}", "verb", "submit", "sender", sender,
+                                 "rcpts", rcpts, "size", (json_int_t)content->len, "utf8",
                                  needs_utf8(content, sender, rcpts));
         if (!*ret_request)
             code = cli_error(EX_DATAERR, "the sender's address is neither ASCII nor UTF-8");

@@ -8,9 +8,9 @@
 
 struct scan {
     const char *p, *end;
-    struct buf  word;  /* the text outside of <>, without white space and comments */
-    struct buf  angle; /* what stood in <> */
-    int         has_angle;
+    struct buf word;  /* the text outside of <>, without white space and comments */
+    struct buf angle; /* what stood in <> */
+    int has_angle;
 };
 
 /* What is handed out is C text. A NUL must not cut an address short and make it another one's: it becomes
@@ -74,8 +74,8 @@ static void flush(struct scan *s, void (*each)(void *ctx, const char *address), 
     s->has_angle = 0;
 }
 
-static void scan_char(struct scan *s, char c, int *in_angle, void (*each)(void *ctx, const char *address),
-                      void *ctx)
+static void scan_char(struct scan *s, char c, int *in_angle,
+                      void (*each)(void *ctx, const char *address), void *ctx)
 {
     struct buf *to = *in_angle ? &s->angle : &s->word;
 
@@ -98,10 +98,11 @@ static void scan_char(struct scan *s, char c, int *in_angle, void (*each)(void *
         add(to, c);
 }
 
-void mailboxes_each(const char *text, size_t len, void (*each)(void *ctx, const char *address), void *ctx)
+void mailboxes_each(const char *text, size_t len, void (*each)(void *ctx, const char *address),
+                    void *ctx)
 {
-    struct scan s = {.p = text, .end = text + len};
-    int         in_angle = 0;
+    struct scan s = { .p = text, .end = text + len };
+    int in_angle = 0;
 
     while (s.p < s.end) {
         char c = *s.p++;

@@ -16,16 +16,17 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
-    {"run", cli_run, "start the gateway (in the foreground)"},
-    {"reload", cli_reload, "put a changed configuration, program or plugin into force, without downtime"},
-    {"check", cli_check, "validate the whole configuration without starting"},
-    {"route", cli_route, "explain where mail for an address goes, and why"},
-    {"send", cli_send, "submit a message from standard input (also as sendmail)"},
-    {"queue", cli_queue, "list, show, retry, hold, release or remove what waits"},
-    {"status", cli_status, "what the running gateway is doing"},
-    {"plugin", cli_plugin, "list plugins, or describe one with its options"},
-    {"help", cli_help, "this text"},
-    {"version", cli_version, "the version"},
+    { "run", cli_run, "start the gateway (in the foreground)" },
+    { "reload", cli_reload,
+      "put a changed configuration, program or plugin into force, without downtime" },
+    { "check", cli_check, "validate the whole configuration without starting" },
+    { "route", cli_route, "explain where mail for an address goes, and why" },
+    { "send", cli_send, "submit a message from standard input (also as sendmail)" },
+    { "queue", cli_queue, "list, show, retry, hold, release or remove what waits" },
+    { "status", cli_status, "what the running gateway is doing" },
+    { "plugin", cli_plugin, "list plugins, or describe one with its options" },
+    { "help", cli_help, "this text" },
+    { "version", cli_version, "the version" },
 };
 #define VERBS (sizeof verbs / sizeof *verbs)
 
@@ -36,9 +37,10 @@ static int cli_help(int argc, char **argv)
     puts("usage: postern [--config DIR] VERB [ARGUMENTS]\n");
     for (size_t i = 0; i < VERBS; i++)
         printf("  %-8s  %s\n", verbs[i].name, verbs[i].summary);
-    puts("\n  --config DIR   the folder of *.json files (also POSTERN_CONFIG); without one, "
-         SYSCONFDIR "/postern/conf.d\n                 if it is there, else the embedded defaults\n"
-         "  --json         answers of listing verbs as JSON\n\nSee postern(8), postern.conf(5).");
+    puts(
+        "\n  --config DIR   the folder of *.json files (also POSTERN_CONFIG); without one, " SYSCONFDIR
+        "/postern/conf.d\n                 if it is there, else the embedded defaults\n"
+        "  --json         answers of listing verbs as JSON\n\nSee postern(8), postern.conf(5).");
     return EX_OK;
 }
 
@@ -46,12 +48,13 @@ static int cli_version(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    printf("postern %s (plugin ABI %u.%u)\n", POSTERN_VERSION, POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR);
+    printf("postern %s (plugin ABI %u.%u)\n", POSTERN_VERSION, POSTERN_ABI_MAJOR,
+           POSTERN_ABI_MINOR);
     return EX_OK;
 }
 
 /* Not for people: how the supervisor starts its workers. */
-static const struct verb worker_verb = {"worker", cli_worker, ""};
+static const struct verb worker_verb = { "worker", cli_worker, "" };
 
 static const struct verb *find_verb(const char *name)
 {
@@ -78,11 +81,11 @@ static const char *base_name(const char *path)
 /* "postern --config X route a@b" is "postern route --config X a@b". */
 static int run_verb(int argc, char **argv)
 {
-    struct cli_common   c;
-    int                 at = 1;
-    const struct verb  *v;
-    char              **args;
-    int                 code;
+    struct cli_common c;
+    int at = 1;
+    const struct verb *v;
+    char **args;
+    int code;
 
     cli_common_init(&c);
     while (at < argc) {
@@ -115,7 +118,7 @@ static int run_verb(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *name = base_name(argc ? argv[0] : "postern");
-    int         code;
+    int code;
 
     /* A peer that goes away is an error of a write, not the end of the process. */
     signal(SIGPIPE, SIG_IGN);

@@ -18,14 +18,14 @@
 #define PAGE 500
 
 struct query {
-    struct cli_common   common;
-    const char         *action; /* list, show, retry... */
+    struct cli_common common;
+    const char *action; /* list, show, retry... */
     struct queue_filter filter;
-    const char         *why;
-    long                limit; /* 0: all */
-    size_t              printed;
-    json_int_t          touched;
-    int                 show;
+    const char *why;
+    long limit; /* 0: all */
+    size_t printed;
+    json_int_t touched;
+    int show;
 };
 
 static const char *string(const json_t *o, const char *key)
@@ -73,8 +73,8 @@ static void print_rcpt(const json_t *r, int show)
 static void print_message(struct query *q, const json_t *m)
 {
     json_t *r;
-    size_t  i;
-    char    age[32];
+    size_t i;
+    char age[32];
 
     printf("%s  age %-7s  %8" JSON_INTEGER_FORMAT " bytes  from <%s>%s\n", string(m, "id"),
            age_text(json_number_value(json_object_get(m, "age")), age, sizeof age),
@@ -116,9 +116,9 @@ static int finish(const struct query *q)
 static void on_replayed(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
                         size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
 {
-    struct query    *q = ctx;
+    struct query *q = ctx;
     struct envelope *env;
-    json_t          *m;
+    json_t *m;
 
     (void)entry;
     if ((q->limit && q->printed >= (size_t)q->limit) || envelope_decode(meta, meta_len, &env) < 0)
@@ -132,13 +132,14 @@ static void on_replayed(void *ctx, uint64_t id, struct spool_entry *entry, const
 
 static int list_shard(struct query *q, const char *path)
 {
-    struct spool_config sc = {.path = path};
-    struct spool       *spool = NULL;
-    char                why[512];
-    int                 r = spool_open(&sc, NULL, on_replayed, q, &spool, why, sizeof why);
+    struct spool_config sc = { .path = path };
+    struct spool *spool = NULL;
+    char why[512];
+    int r = spool_open(&sc, NULL, on_replayed, q, &spool, why, sizeof why);
 
     if (r < 0 && r != -ENOENT)
-        return cli_error(r == -EBUSY ? EX_TEMPFAIL : EX_NOINPUT, "the spool can't be read: %s", why);
+        return cli_error(r == -EBUSY ? EX_TEMPFAIL : EX_NOINPUT, "the spool can't be read: %s",
+                         why);
     spool_close(&spool);
     return EX_OK;
 }
@@ -146,11 +147,11 @@ static int list_shard(struct query *q, const char *path)
 static int list_offline(struct query *q, const struct config *cfg)
 {
     struct dirent **names;
-    int             n = scandir(cfg->spool.path, &names, NULL, alphasort), code = 0;
+    int n = scandir(cfg->spool.path, &names, NULL, alphasort), code = 0;
 
     if (n < 0 && errno != ENOENT)
-        return cli_error(errno == EACCES ? EX_NOPERM : EX_NOINPUT, "the spool can't be read: %s: %s",
-                         cfg->spool.path, strerror(errno));
+        return cli_error(errno == EACCES ? EX_NOPERM : EX_NOINPUT,
+                         "the spool can't be read: %s: %s", cfg->spool.path, strerror(errno));
     for (int i = 0; i < n; i++) {
         AUTO_FREE char *path = mem_printf("%s/%s", cfg->spool.path, names[i]->d_name);
 
@@ -189,12 +190,12 @@ static json_t *request_of(const struct query *q, const char *verb)
 static int list_online(struct query *q, struct control_client *cc)
 {
     json_int_t after = 0;
-    int        code = 0;
+    int code = 0;
 
     do {
         json_t *request = request_of(q, "queue.list"), *answer, *m;
-        size_t  i;
-        long    left = q->limit ? q->limit - (long)q->printed : PAGE;
+        size_t i;
+        long left = q->limit ? q->limit - (long)q->printed : PAGE;
 
         json_object_set_new(request, "after", json_integer(after));
         json_object_set_new(request, "limit", json_integer(left < PAGE ? left : PAGE));
@@ -213,8 +214,8 @@ static int list_online(struct query *q, struct control_client *cc)
 
 static int act_online(struct query *q, struct control_client *cc)
 {
-    int        code;
-    json_t    *request = request_of(q, "queue.act"), *answer;
+    int code;
+    json_t *request = request_of(q, "queue.act"), *answer;
 
     json_object_set_new(request, "action", json_string(q->action));
     answer = control_ask(cc, request, &code);
@@ -232,7 +233,8 @@ static int finish_act(const struct query *q)
     if (q->common.json)
         printf("{\"touched\": %" JSON_INTEGER_FORMAT "}\n", q->touched);
     else
-        printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, q->touched, q->touched == 1 ? "" : "s");
+        printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, q->touched,
+               q->touched == 1 ? "" : "s");
     return q->touched ? EX_OK : EX_DATAERR;
 }
 
@@ -256,7 +258,8 @@ static int ask_all(struct query *q, const struct config *cfg, int workers, int l
 
 static int is_action(const char *s)
 {
-    return !strcmp(s, "retry") || !strcmp(s, "hold") || !strcmp(s, "release") || !strcmp(s, "remove");
+    return !strcmp(s, "retry") || !strcmp(s, "hold") || !strcmp(s, "release") ||
+        !strcmp(s, "remove");
 }
 
 /* 1, or -1: printed, as options are. */
@@ -275,13 +278,15 @@ static int parse_limit(struct query *q, const char *text)
 static int option(struct query *q, int argc, char **argv, int *i)
 {
     const struct {
-        const char  *name;
+        const char *name;
         const char **to;
-    } values[] = {{"--id", &q->filter.id},         {"--recipient", &q->filter.recipient},
-                  {"--domain", &q->filter.domain}, {"--sender", &q->filter.sender},
-                  {"--why", &q->why}};
+    } values[] = { { "--id", &q->filter.id },
+                   { "--recipient", &q->filter.recipient },
+                   { "--domain", &q->filter.domain },
+                   { "--sender", &q->filter.sender },
+                   { "--why", &q->why } };
     const char *limit;
-    int         r = cli_common_option(&q->common, argc, argv, i);
+    int r = cli_common_option(&q->common, argc, argv, i);
 
     for (size_t k = 0; !r && k < sizeof values / sizeof *values; k++)
         r = cli_value(values[k].name, argc, argv, i, values[k].to);
@@ -329,7 +334,7 @@ static int named_any(const struct queue_filter *f)
 static int run_query(struct query *q)
 {
     struct config *cfg = NULL;
-    int            listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg), workers;
+    int listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg), workers;
 
     if (code)
         return code;
@@ -344,8 +349,8 @@ static int run_query(struct query *q)
 
 int cli_queue(int argc, char **argv)
 {
-    struct query q = {0};
-    int          code;
+    struct query q = { 0 };
+    int code;
 
     cli_common_init(&q.common);
     code = parse(&q, argc, argv);
@@ -353,13 +358,16 @@ int cli_queue(int argc, char **argv)
         return code;
     q.show = !strcmp(q.action, "show");
     if (!q.show && strcmp(q.action, "list") && !is_action(q.action))
-        return cli_usage("queue", "unknown action %s; expected list, show, retry, hold, release or remove",
+        return cli_usage("queue",
+                         "unknown action %s; expected list, show, retry, hold, release or remove",
                          q.action);
     if (q.show && !q.filter.id)
         return cli_usage("queue", "show needs a queue id");
     if (is_action(q.action) && !named_any(&q.filter))
-        return cli_usage("queue", "%s which messages? Give an id, a recipient, --domain, --sender, --held "
-                                  "or --all", q.action);
+        return cli_usage("queue",
+                         "%s which messages? Give an id, a recipient, --domain, --sender, --held "
+                         "or --all",
+                         q.action);
     if (!named_any(&q.filter))
         q.filter.all = 1;
     return run_query(&q);
@@ -367,7 +375,7 @@ int cli_queue(int argc, char **argv)
 
 int cli_mailq(int argc, char **argv)
 {
-    char *args[] = {"queue", "list", NULL};
+    char *args[] = { "queue", "list", NULL };
 
     (void)argc;
     (void)argv;

@@ -6,21 +6,15 @@
 
 int cli_reload(int argc, char **argv)
 {
-    struct cli_common      c;
-    struct config         *cfg = NULL;
+    struct cli_common c;
+    struct config *cfg = NULL;
     struct control_client *cc = NULL;
-    json_t                *answer = NULL;
-    int                    code;
+    json_t *answer = NULL;
+    int code;
 
-    cli_common_init(&c);
-    for (int i = 1; i < argc; i++) {
-        int r = cli_common_option(&c, argc, argv, &i);
-
-        if (r < 0)
-            return EX_USAGE;
-        if (!r)
-            return cli_usage("reload", "unexpected argument %s", argv[i]);
-    }
+    code = cli_no_arguments(&c, argc, argv);
+    if (code)
+        return code;
     code = cli_load_config(&c, &cfg);
     if (!code)
         code = control_connect(cfg, "M", 0, &cc);
@@ -29,7 +23,8 @@ int cli_reload(int argc, char **argv)
     if (answer && !code && c.json)
         puts("{\"reloaded\": true}");
     else if (answer && !code)
-        printf("reloaded: %d workers are up\n", (int)json_integer_value(json_object_get(answer, "workers")));
+        printf("reloaded: %d workers are up\n",
+               (int)json_integer_value(json_object_get(answer, "workers")));
     json_decref(answer);
     control_close(&cc);
     config_free(&cfg);

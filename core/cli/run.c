@@ -7,15 +7,10 @@
 int cli_run(int argc, char **argv)
 {
     struct cli_common c;
+    int               code;
 
-    cli_common_init(&c);
-    for (int i = 1; i < argc; i++) {
-        int r = cli_common_option(&c, argc, argv, &i);
-
-        if (r < 0)
-            return EX_USAGE;
-        if (!r)
-            return cli_usage("run", "unexpected argument %s", argv[i]);
-    }
+    code = cli_no_arguments(&c, argc, argv);
+    if (code)
+        return code;
     return supervisor_run(c.config_dir, c.state);
 }

@@ -19,8 +19,8 @@
 
 struct send_args {
     struct cli_common common;
-    struct compose    compose;
-    int               smtp, dot_ends, list;
+    struct compose compose;
+    int smtp, dot_ends, list;
 };
 
 static int user_name(struct send_args *a, char *buf, size_t size)
@@ -85,7 +85,7 @@ static int value_option(struct send_args *a, char letter, const char *v)
  * the content), N R V (DSN conditions: not supported yet), C D h L O p X (other programs' settings). */
 #define VALUE_LETTERS "fFroBNRVCDhLOpX"
 /* Letters whose value, if any, is in the same word. Not heeded: A d e q. */
-#define TAIL_LETTERS "Adeq"
+#define TAIL_LETTERS  "Adeq"
 
 /* One word of options: "-i", "-ti", "-fann@example.com", "-oi". */
 static int letter_option(struct send_args *a, int argc, char **argv, int *i)
@@ -135,8 +135,9 @@ static int parse(struct send_args *a, int argc, char **argv)
 /* -bs: what comes in on standard input goes to the gateway's SMTP server and back. */
 static int pump(int fd)
 {
-    struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-    char          buf[16384];
+    struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                           { .fd = fd, .events = POLLIN } };
+    char buf[16384];
 
     for (;;) {
         if (poll(p, 2, -1) < 0) {
@@ -175,12 +176,13 @@ static int connect_to(const struct config *cfg, const char *kind, struct control
 
 /* Request line, content, then the one answer; which may come early and end the dialogue, so that it is
  * read even when sending fails. */
-static json_t *ask_submit(struct control_client *cc, const json_t *request, const struct buf *content,
-                          int *ret_code)
+static json_t *ask_submit(struct control_client *cc, const json_t *request,
+                          const struct buf *content, int *ret_code)
 {
     char *line = json_dumps(request, JSON_COMPACT);
 
-    if (line && control_send_bytes(cc, line, strlen(line)) >= 0 && control_send_bytes(cc, "\n", 1) >= 0)
+    if (line && control_send_bytes(cc, line, strlen(line)) >= 0 &&
+        control_send_bytes(cc, "\n", 1) >= 0)
         control_send_bytes(cc, content->data, content->len);
     free(line);
     return control_answer_read(cc, ret_code);
@@ -188,10 +190,10 @@ static json_t *ask_submit(struct control_client *cc, const json_t *request, cons
 
 static int submit(struct send_args *a, const struct config *cfg)
 {
-    struct buf             content = {0};
+    struct buf content = { 0 };
     struct control_client *cc = NULL;
-    json_t                *request = NULL, *answer = NULL;
-    int                    code;
+    json_t *request = NULL, *answer = NULL;
+    int code;
 
     /* The message is read before the gateway is bothered: who writes it may take hours. */
     code = compose_message(&a->compose, cfg, stdin, a->dot_ends, &content, &request);
@@ -213,7 +215,7 @@ static int submit(struct send_args *a, const struct config *cfg)
 static int dialogue(const struct config *cfg)
 {
     struct control_client *cc = NULL;
-    int                    code = connect_to(cfg, "S", &cc);
+    int code = connect_to(cfg, "S", &cc);
 
     if (!code)
         code = pump(control_fd(cc));
@@ -224,8 +226,8 @@ static int dialogue(const struct config *cfg)
 static int send_main(struct send_args *a)
 {
     struct config *cfg = NULL;
-    char           user[64];
-    int            code = cli_load_config(&a->common, &cfg);
+    char user[64];
+    int code = cli_load_config(&a->common, &cfg);
 
     if (code)
         return code;
@@ -237,8 +239,8 @@ static int send_main(struct send_args *a)
 
 static int send_args(int argc, char **argv, int dot_ends)
 {
-    struct send_args a = {.dot_ends = dot_ends};
-    int              code;
+    struct send_args a = { .dot_ends = dot_ends };
+    int code;
 
     cli_common_init(&a.common);
     code = parse(&a, argc, argv);
@@ -247,7 +249,8 @@ static int send_args(int argc, char **argv, int dot_ends)
     if (a.list)
         return cli_mailq(0, NULL);
     if (!a.smtp && !a.compose.rcpt_n && !a.compose.from_header)
-        return cli_usage("send", "no recipients: name them, or give -t to take them from the header");
+        return cli_usage("send",
+                         "no recipients: name them, or give -t to take them from the header");
     return send_main(&a);
 }
 

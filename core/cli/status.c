@@ -22,20 +22,22 @@ static const char *string(const json_t *o, const char *key)
 static void print_queue(const json_t *q)
 {
     const char *reason;
-    json_t     *n, *d;
-    size_t      i;
+    json_t *n, *d;
+    size_t i;
 
-    printf("queue      %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " jobs in flight\n",
+    printf("queue      %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
+           " jobs in flight\n",
            number(q, "messages"), number(q, "in_flight"));
     json_object_foreach (json_object_get(q, "waiting"), reason, n) {
         if (json_integer_value(n))
-            printf("           %8" JSON_INTEGER_FORMAT " recipients: %s\n", json_integer_value(n), reason);
+            printf("           %8" JSON_INTEGER_FORMAT " recipients: %s\n", json_integer_value(n),
+                   reason);
     }
     printf("since start  accepted %" JSON_INTEGER_FORMAT ", delivered %" JSON_INTEGER_FORMAT
            ", deferred %" JSON_INTEGER_FORMAT ", failed %" JSON_INTEGER_FORMAT
            ", bounced %" JSON_INTEGER_FORMAT "\n",
-           number(q, "accepted"), number(q, "delivered"), number(q, "deferred"), number(q, "failed"),
-           number(q, "bounced"));
+           number(q, "accepted"), number(q, "delivered"), number(q, "deferred"),
+           number(q, "failed"), number(q, "bounced"));
     json_array_foreach (json_object_get(q, "destinations"), i, d) {
         printf("  to %s %s: %" JSON_INTEGER_FORMAT " waiting, %" JSON_INTEGER_FORMAT " in flight",
                string(d, "transport"), string(d, "destination"), number(d, "waiting"),
@@ -67,7 +69,7 @@ static void print_spool(const json_t *s)
 static void add_up(json_t *to, json_t *from)
 {
     const char *key;
-    json_t     *v;
+    json_t *v;
 
     json_object_foreach (from, key, v) {
         json_t *have = json_object_get(to, key);
@@ -86,8 +88,8 @@ static void add_up(json_t *to, json_t *from)
 static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
 {
     struct control_client *cc = NULL;
-    json_t                *answer = NULL;
-    int                    code = control_connect_worker(cfg, i, &cc);
+    json_t *answer = NULL;
+    int code = control_connect_worker(cfg, i, &cc);
 
     if (!code)
         answer = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
@@ -108,8 +110,8 @@ static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
 static int gather(const struct config *cfg, json_t **ret)
 {
     struct control_client *cc = NULL;
-    json_t                *top = NULL, *sum = NULL;
-    int                    code = control_connect(cfg, "M", 0, &cc);
+    json_t *top = NULL, *sum = NULL;
+    int code = control_connect(cfg, "M", 0, &cc);
 
     if (!code)
         top = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
@@ -129,19 +131,20 @@ static int gather(const struct config *cfg, json_t **ret)
 static void print_workers(const json_t *answer)
 {
     json_t *w;
-    size_t  i;
+    size_t i;
 
     json_array_foreach (json_object_get(answer, "workers"), i, w)
         printf("worker %zu   pid %" JSON_INTEGER_FORMAT ", %s, shard %" JSON_INTEGER_FORMAT
-               ", %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " in flight\n", i,
-               number(w, "pid"), string(w, "state"), number(w, "shard"), number(w, "messages"),
+               ", %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " in flight\n",
+               i, number(w, "pid"), string(w, "state"), number(w, "shard"), number(w, "messages"),
                number(w, "in_flight"));
     json_array_foreach (json_object_get(answer, "draining"), i, w)
-        printf("draining   pid %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " connections, %"
-               JSON_INTEGER_FORMAT " in flight\n", number(w, "pid"), number(w, "connections"),
-               number(w, "in_flight"));
+        printf("draining   pid %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+               " connections, %" JSON_INTEGER_FORMAT " in flight\n",
+               number(w, "pid"), number(w, "connections"), number(w, "in_flight"));
     if (number(answer, "crashes"))
-        printf("           %" JSON_INTEGER_FORMAT " workers have crashed since the start; see the log\n",
+        printf("           %" JSON_INTEGER_FORMAT
+               " workers have crashed since the start; see the log\n",
                number(answer, "crashes"));
     if (*string(answer, "last_reload_error"))
         printf("           the last reload failed: %s\n", string(answer, "last_reload_error"));
@@ -150,19 +153,13 @@ static void print_workers(const json_t *answer)
 int cli_status(int argc, char **argv)
 {
     struct cli_common c;
-    struct config    *cfg = NULL;
-    json_t           *answer = NULL;
-    int               code;
+    struct config *cfg = NULL;
+    json_t *answer = NULL;
+    int code;
 
-    cli_common_init(&c);
-    for (int i = 1; i < argc; i++) {
-        int r = cli_common_option(&c, argc, argv, &i);
-
-        if (r < 0)
-            return EX_USAGE;
-        if (!r)
-            return cli_usage("status", "unexpected argument %s", argv[i]);
-    }
+    code = cli_no_arguments(&c, argc, argv);
+    if (code)
+        return code;
     code = cli_load_config(&c, &cfg);
     if (!code)
         code = gather(cfg, &answer);
@@ -172,7 +169,8 @@ int cli_status(int argc, char **argv)
         putchar('\n');
     } else if (answer) {
         printf("gateway    %s, pid %" JSON_INTEGER_FORMAT ", up %.0fs, %" JSON_INTEGER_FORMAT
-               " connections\n", string(answer, "hostname"), number(answer, "pid"),
+               " connections\n",
+               string(answer, "hostname"), number(answer, "pid"),
                json_number_value(json_object_get(answer, "up")), number(answer, "connections"));
         print_workers(answer);
         print_spool(json_object_get(answer, "spool"));

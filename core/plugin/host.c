@@ -100,16 +100,16 @@ int hosts_open(struct hosts *hs, char *why, size_t why_size)
 
     for (size_t i = 0; i < cfg->instance_n; i++) {
         const struct config_instance *in = &cfg->instances[i];
-        postern_host                 *h;
-        int                           r;
+        postern_host *h;
+        int r;
 
         if (!in->enabled)
             continue;
         h = host_new(hs, in);
         r = in->descriptor->open(h, &host_services, in->settings, &h->self);
         if (r < 0) {
-            snprintf(why, why_size, "%s (%s#%s): plugin %s can't open: %s", in->name, in->origin.file,
-                     in->origin.pointer, in->plugin, strerror(-r));
+            snprintf(why, why_size, "%s (%s#%s): plugin %s can't open: %s", in->name,
+                     in->origin.file, in->origin.pointer, in->plugin, strerror(-r));
             return r;
         }
         h->opened = 1;
@@ -194,10 +194,10 @@ size_t hosts_submissions(const struct hosts *hs)
 
 int hosts_deliver(void *ctx, const char *transport, postern_job *job)
 {
-    struct hosts                *hs = ctx;
-    postern_host                *h = map_get(hs->transports, transport);
+    struct hosts *hs = ctx;
+    postern_host *h = map_get(hs->transports, transport);
     const struct postern_plugin *d;
-    int                          r;
+    int r;
 
     if (!h)
         return -ENOENT;
@@ -223,10 +223,10 @@ void hosts_cancel(void *ctx, const char *transport, postern_job *job)
 int hosts_attach(struct hosts *hs, const char *ingress, int fd)
 {
     LIST_EACH (&hs->all, it) {
-        postern_host                *h = CONTAINER(it, postern_host, link);
+        postern_host *h = CONTAINER(it, postern_host, link);
         const struct postern_plugin *d = h->instance ? h->instance->descriptor : NULL;
-        postern_stream              *s;
-        int                          r;
+        postern_stream *s;
+        int r;
 
         if (!d || !h->opened || !d->ingress || !POSTERN_HAS(d->ingress, attach) ||
             (ingress && strcmp(ingress, h->name)))

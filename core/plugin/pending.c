@@ -9,17 +9,17 @@
 enum pending_kind { PENDING_TIMER, PENDING_WATCH, PENDING_QUERY };
 
 struct host_pending {
-    struct list        link;
-    postern_host      *host;
-    uint64_t           id;
-    enum pending_kind  kind;
+    struct list link;
+    postern_host *host;
+    uint64_t id;
+    enum pending_kind kind;
     struct loop_timer *timer;
-    struct event      *event;
-    struct dns_query  *query;
+    struct event *event;
+    struct dns_query *query;
     union {
-        postern_done    *done;
-        postern_ready   *ready;
-        postern_mx_cb   *mx;
+        postern_done *done;
+        postern_ready *ready;
+        postern_mx_cb *mx;
         postern_host_cb *host;
     } cb;
     void *ctx;
@@ -58,9 +58,9 @@ static void give_id(const struct host_pending *p, uint64_t *ret_id)
 static void on_timer(void *arg)
 {
     struct host_pending *p = arg;
-    postern_host        *h = p->host;
-    postern_done        *done = p->cb.done;
-    void                *ctx = p->ctx;
+    postern_host *h = p->host;
+    postern_done *done = p->cb.done;
+    void *ctx = p->ctx;
 
     p->timer = NULL;
     pending_free(p);
@@ -82,18 +82,19 @@ int host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, ui
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct host_pending *p = arg;
-    postern_host        *h = p->host;
+    postern_host *h = p->host;
 
     (void)fd;
     host_enter(h, 0);
-    p->cb.ready(p->ctx, ((what & EV_READ) ? POSTERN_READ : 0u) | ((what & EV_WRITE) ? POSTERN_WRITE : 0u));
+    p->cb.ready(p->ctx,
+                ((what & EV_READ) ? POSTERN_READ : 0u) | ((what & EV_WRITE) ? POSTERN_WRITE : 0u));
     host_leave(h);
 }
 
 int host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, void *ctx,
                uint64_t *ret_id)
 {
-    short                what = EV_PERSIST;
+    short what = EV_PERSIST;
     struct host_pending *p;
 
     if (!(events & (POSTERN_READ | POSTERN_WRITE)))
@@ -111,27 +112,9 @@ int host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, v
     return 0;
 }
 
-static void on_mx(void *arg, int result, const struct postern_mx *mx, size_t n)
+/* The question is under way, or was refused (r < 0). */
+static int asked(struct host_pending *p, int r, uint64_t *ret_id)
 {
-    struct host_pending *p = arg;
-    postern_host        *h = p->host;
-    postern_mx_cb       *cb = p->cb.mx;
-    void                *ctx = p->ctx;
-
-    p->query = NULL;
-    pending_free(p);
-    host_enter(h, 0);
-    cb(ctx, result, mx, n);
-    host_leave(h);
-}
-
-int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx, uint64_t *ret_id)
-{
-    struct host_pending *p = pending_new(h, PENDING_QUERY, ctx);
-    int                  r;
-
-    p->cb.mx = cb;
-    r = dns_mx(h->env->dns, domain, on_mx, p, &p->query);
     if (r < 0) {
         p->query = NULL;
         pending_free(p);
@@ -141,12 +124,35 @@ int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void
     return 0;
 }
 
+static void on_mx(void *arg, int result, const struct postern_mx *mx, size_t n)
+{
+    struct host_pending *p = arg;
+    postern_host *h = p->host;
+    postern_mx_cb *cb = p->cb.mx;
+    void *ctx = p->ctx;
+
+    p->query = NULL;
+    pending_free(p);
+    host_enter(h, 0);
+    cb(ctx, result, mx, n);
+    host_leave(h);
+}
+
+int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx,
+                    uint64_t *ret_id)
+{
+    struct host_pending *p = pending_new(h, PENDING_QUERY, ctx);
+
+    p->cb.mx = cb;
+    return asked(p, dns_mx(h->env->dns, domain, on_mx, p, &p->query), ret_id);
+}
+
 static void on_host(void *arg, int result, const char *const *addresses, size_t n)
 {
     struct host_pending *p = arg;
-    postern_host        *h = p->host;
-    postern_host_cb     *cb = p->cb.host;
-    void                *ctx = p->ctx;
+    postern_host *h = p->host;
+    postern_host_cb *cb = p->cb.host;
+    void *ctx = p->ctx;
 
     p->query = NULL;
     pending_free(p);
@@ -159,17 +165,9 @@ int host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, vo
                       uint64_t *ret_id)
 {
     struct host_pending *p = pending_new(h, PENDING_QUERY, ctx);
-    int                  r;
 
     p->cb.host = cb;
-    r = dns_host(h->env->dns, name, on_host, p, &p->query);
-    if (r < 0) {
-        p->query = NULL;
-        pending_free(p);
-        return r;
-    }
-    give_id(p, ret_id);
-    return 0;
+    return asked(p, dns_host(h->env->dns, name, on_host, p, &p->query), ret_id);
 }
 
 void host_forget(postern_host *h, uint64_t id)

@@ -54,9 +54,9 @@ static int verdict_fail(const struct route_decision *d, struct postern_verdict *
 static int service_route_check(postern_host *h, const char *sender, const char *rcpt,
                                struct postern_verdict *ret)
 {
-    struct route_query    q = {sender, rcpt, h->name};
+    struct route_query q = { sender, rcpt, h->name };
     struct route_decision d;
-    int                   r = route_decide(h->env->routes, &q, &d, NULL);
+    int r = route_decide(h->env->routes, &q, &d, NULL);
 
     if (r < 0)
         return r;
@@ -86,9 +86,10 @@ static uint64_t service_size_limit(postern_host *h)
     return max > 0 ? (uint64_t)max : 0;
 }
 
-static int service_listen(postern_host *h, const char *endpoint, postern_accept_cb *accept, void *ctx)
+static int service_listen(postern_host *h, const char *endpoint, postern_accept_cb *accept,
+                          void *ctx)
 {
-    int                   fd = h->env->listener_fd(h->env->listener_ctx, endpoint);
+    int fd = h->env->listener_fd(h->env->listener_ctx, endpoint);
     struct host_listener *l;
 
     if (fd < 0)
@@ -103,8 +104,9 @@ static int service_listen(postern_host *h, const char *endpoint, postern_accept_
     return 0;
 }
 
-static int service_connect(postern_host *h, const char *address, uint16_t port, uint64_t timeout_usec,
-                           postern_stream_cb *cb, void *ctx, postern_stream **ret)
+static int service_connect(postern_host *h, const char *address, uint16_t port,
+                           uint64_t timeout_usec, postern_stream_cb *cb, void *ctx,
+                           postern_stream **ret)
 {
     return stream_connect(&h->streams, address, port, timeout_usec, cb, ctx, ret);
 }
@@ -112,8 +114,8 @@ static int service_connect(postern_host *h, const char *address, uint16_t port, 
 static int service_tls_new(postern_host *h, const struct postern_tls_params *p, postern_tls **ret)
 {
     struct host_tls *t = mem_zalloc(sizeof *t);
-    char             why[512];
-    int              r = tls_new(p, &t->tls, why, sizeof why);
+    char why[512];
+    int r = tls_new(p, &t->tls, why, sizeof why);
 
     if (r < 0) {
         log_event(POSTERN_LOG_ERROR, h->name, "tls.load", "why=%s", log_q(why));

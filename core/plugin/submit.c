@@ -16,19 +16,19 @@
 #define SUBMIT_SCAN_MAX 64u /* recipients among which a second naming is looked for one by one */
 
 struct postern_submit {
-    struct list       link; /* host.submits */
-    postern_host     *host;
+    struct list link; /* host.submits */
+    postern_host *host;
     struct spool_put *put;
-    uint64_t          id;
-    uint32_t          flags;
-    char             *sender, *client;
-    char            **rcpts;
-    size_t            rcpt_n, rcpt_cap;
-    struct map       *named; /* the same recipients, once they are many */
-    struct envelope  *env; /* once committed */
-    postern_done     *done;
-    void             *ctx;
-    char              id_text[16];
+    uint64_t id;
+    uint32_t flags;
+    char *sender, *client;
+    char **rcpts;
+    size_t rcpt_n, rcpt_cap;
+    struct map *named;    /* the same recipients, once they are many */
+    struct envelope *env; /* once committed */
+    postern_done *done;
+    void *ctx;
+    char id_text[16];
 };
 
 static int size_limit(const postern_host *h, uint64_t size)
@@ -41,17 +41,17 @@ static int size_limit(const postern_host *h, uint64_t size)
 /* What goes into MAIL and RCPT of the next hop must be one address and nothing else, whoever says it. */
 static int is_address(const char *text)
 {
-    struct postern_address a = {.size = sizeof a};
-    const char            *why;
+    struct postern_address a = { .size = sizeof a };
+    const char *why;
 
-    return postern_address_parse(text, strlen(text), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a,
-                                 &why) >= 0;
+    return postern_address_parse(text, strlen(text), POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE,
+                                 &a, &why) >= 0;
 }
 
 int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_submit **ret)
 {
     postern_submit *s;
-    int             r;
+    int r;
 
     if (!e->sender || (*e->sender && !is_address(e->sender)))
         return -EINVAL;
@@ -195,7 +195,7 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
 static void refuse_now(void *arg)
 {
     postern_submit *s = arg;
-    int             r = s->rcpt_n ? -ELOOP : -EINVAL;
+    int r = s->rcpt_n ? -ELOOP : -EINVAL;
 
     s->done(s->ctx, r);
     host_submit_free(s);
@@ -203,19 +203,23 @@ static void refuse_now(void *arg)
 
 static void submit_envelope(postern_submit *s, unsigned hops)
 {
-    s->env = envelope_new(&(struct envelope_new){
-        .received_usec = clock_wall(), .flags = s->flags,
-        .hops = hops > UINT16_MAX ? UINT16_MAX : (uint16_t)hops, .sender = s->sender,
-        .ingress = s->host->name, .client = s->client, .rcpt_n = s->rcpt_n,
-        .rcpts = (const char *const *)s->rcpts});
+    s->env = envelope_new(
+        &(struct envelope_new){ .received_usec = clock_wall(),
+                                .flags = s->flags,
+                                .hops = hops > UINT16_MAX ? UINT16_MAX : (uint16_t)hops,
+                                .sender = s->sender,
+                                .ingress = s->host->name,
+                                .client = s->client,
+                                .rcpt_n = s->rcpt_n,
+                                .rcpts = (const char *const *)s->rcpts });
 }
 
 void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
 {
-    size_t      head_len;
+    size_t head_len;
     const char *head = spool_put_head(s->put, &head_len);
-    unsigned    hops = header_count(head, header_end(head, head_len), "Received");
-    struct buf  meta = {0};
+    unsigned hops = header_count(head, header_end(head, head_len), "Received");
+    struct buf meta = { 0 };
 
     s->done = done;
     s->ctx = ctx;
