@@ -216,7 +216,7 @@ class Postern(Peer):
 
     def configuration(self, home, port, sink_port):
         config = {
-            "server": {"hostname": "bench.example.org"},
+            "server": {"hostname": "bench.example.org", "workers": 1},
             "spool": {"path": f"{home}/spool"},
             "control": {"socket": f"{home}/control.sock"},
             "log": {"level": "info", "file": f"{home}/log"},
