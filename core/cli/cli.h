@@ -1,5 +1,5 @@
-/* cli/cli.h: how the operator asks. One file a verb; each is int cli_VERB(argc, argv) with the verb in
- * argv[0], and returns a code of sysexits.h. */
+/* cli/cli.h: how the operator asks. One file a verb; each is int cli_VERB(argc, argv) with the verb
+ * in argv[0], and returns a code of sysexits.h. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -23,26 +23,31 @@ int cli_no_arguments(struct cli_common *c, int argc, char **argv);
 /* If argv[*i] is NAME or NAME=VALUE: 1 and the value; 0: it is not; -1: no value, printed. */
 int cli_value(const char *name, int argc, char **argv, int *i, const char **ret);
 
+/* "<ann@example.org>" is "ann@example.org", and "<>" is "". The caller frees. */
+char *cli_strip_brackets(const char *text);
+
 /* "postern VERB: ..." on standard error, and EX_USAGE. */
 int cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int cli_error(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Loads the configuration or prints its errors, one a line. 0 or a sysexits code. */
 int cli_load_config(const struct cli_common *c, struct config **ret);
-int cli_print_errors(const struct config_errors *e); /* EX_CONFIG, or EX_NOINPUT for unreadable files */
+/* Prints them. EX_CONFIG, or EX_NOINPUT when something could not be read. */
+int cli_print_errors(const struct config_errors *e);
 
 /* --- the control socket of a running gateway --- */
 struct control_client;
-/* 0; EX_UNAVAILABLE printed when nobody answers (quiet: not printed); EX_NOPERM. kind: whom to talk to,
- * see daemon/front.c: "M" the supervisor, "C" a worker, "S" SMTP. */
-int  control_connect(const struct config *cfg, const char *kind, int quiet, struct control_client **ret);
+/* 0; EX_UNAVAILABLE printed when nobody answers (quiet: not printed); EX_NOPERM. kind: whom to talk
+ * to, see daemon/front.c: "M" the supervisor, "C" a worker, "S" SMTP. */
+int  control_connect(const struct config *cfg, const char *kind, int quiet,
+                     struct control_client **ret);
 int  control_connect_worker(const struct config *cfg, unsigned worker, struct control_client **ret);
 /* How many workers there are, or -1 (printed). */
 int  control_workers(const struct config *cfg, int quiet, int *ret_code);
 void control_close(struct control_client **c);
 int  control_fd(const struct control_client *c);
-/* Sends one request and reads one answer; takes request. NULL: the connection broke, printed. An answer
- * with "error" is printed and its "code" (sysexits) is in *ret_code. */
+/* Sends one request and reads one answer; takes request. NULL: the connection broke, printed. An
+ * answer with "error" is printed and its "code" (sysexits) is in *ret_code. */
 json_t *control_ask(struct control_client *c, json_t *request, int *ret_code);
 json_t *control_answer_read(struct control_client *c, int *ret_code); /* the second half of ask */
 int     control_send_bytes(struct control_client *c, const void *data, size_t len);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "util/mem.h"
 
 void cli_common_init(struct cli_common *c)
 {
@@ -51,6 +52,15 @@ int cli_common_option(struct cli_common *c, int argc, char **argv, int *i)
         return 1;
     }
     return 0;
+}
+
+char *cli_strip_brackets(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len >= 2 && text[0] == '<' && text[len - 1] == '>')
+        return mem_strndup(text + 1, len - 2);
+    return mem_strdup(text);
 }
 
 int cli_error(int code, const char *fmt, ...)

@@ -9,41 +9,27 @@
 #include <postern/mail.h>
 
 #include "cli/cli.h"
+#include "cli/input.h"
 #include "cli/mailboxes.h"
 #include "message/header.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/text.h"
 
-/* Reads lines, ends each with CRLF, stops at a lone dot when asked to. 0, or EX_IOERR, EX_DATAERR. */
-static int read_lines(FILE *in, int dot_ends, uint64_t max, struct buf *out)
-{
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
-    int code = 0;
-
-    while (!code && (n = getline(&line, &cap, in)) >= 0) {
-        while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            n--;
-        if (dot_ends && n == 1 && line[0] == '.')
-            break;
-        buf_add(out, line, (size_t)n);
-        buf_adds(out, "\r\n");
-        if (max && out->len > max)
-            code = cli_error(EX_DATAERR, "the message is larger than this gateway accepts");
-    }
-    free(line);
-    if (!code && ferror(in))
-        code = cli_error(EX_IOERR, "standard input can't be read");
-    return code;
-}
-
 static char *qualify(const char *addr, const char *hostname)
 {
     if (!*addr || strrchr(addr, '@'))
         return mem_strdup(addr);
     return mem_printf("%s@%s", addr, hostname);
+}
+
+/* Scripts name the sender as it stands in the SMTP dialogue, too: "<ann@example.com>", "<>". */
+static char *envelope_sender(const char *text, const char *hostname)
+{
+    char *bare = cli_strip_brackets(text), *full = qualify(bare, hostname);
+
+    free(bare);
+    return full;
 }
 
 struct fields { /* what the header has */
@@ -98,7 +84,8 @@ static size_t from_line(const struct buf *raw)
     return end ? (size_t)(end - raw->data) + 1 : 0;
 }
 
-/* Copies the header without Bcc, notes what is there, and gathers -t recipients. Where the body begins. */
+/* Copies the header without Bcc, notes what is there, gathers -t recipients. Where the body
+ * begins. */
 static size_t scan_header(const struct compose *c, const struct buf *raw, struct fields *seen,
                           json_t *rcpts, struct buf *out)
 {
@@ -156,7 +143,8 @@ static int has_8bit(const char *s, size_t len)
     return 0;
 }
 
-/* SMTPUTF8 is for what is not ASCII in the header or in an address (RFC 6531 1.2); a body is not meant. */
+/* SMTPUTF8 is for what is not ASCII in the header or in an address (RFC 6531 1.2); a body is not
+ * meant. */
 static int needs_utf8(const struct buf *content, const char *sender, const json_t *rcpts)
 {
     int yes = has_8bit(content->data, header_end(content->data, content->len)) ||
@@ -175,9 +163,9 @@ int compose_message(const struct compose *c, const struct config *cfg, FILE *in,
     struct buf raw = { 0 }, head = { 0 };
     struct fields seen = { 0 };
     json_t *found = json_array(), *rcpts = json_array();
-    char *sender = qualify(c->sender, cfg->server.hostname);
+    char *sender = envelope_sender(c->sender, cfg->server.hostname);
     size_t body = 0;
-    int code = read_lines(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
+    int code = input_read(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
 
     if (!code) {
         buf_reserve(&raw, 1);

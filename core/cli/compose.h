@@ -17,8 +17,8 @@ struct compose {
     const char *const *rcpts; /* with -t: these are left out (as sendmail does) */
 };
 
-/* Reads `in` to its end (or to a lone dot), fills content with the message in CRLF lines, and makes the
- * request line for the control socket. 0 or a sysexits code, printed. */
+/* Reads `in` to its end (or to a lone dot), fills content with the message in CRLF lines, and makes
+ * the request line for the control socket. 0 or a sysexits code, printed. */
 int compose_message(const struct compose *c, const struct config *cfg, FILE *in, int dot_ends,
                     struct buf *content, json_t **ret_request);
 

@@ -13,8 +13,8 @@ struct scan {
     int has_angle;
 };
 
-/* What is handed out is C text. A NUL must not cut an address short and make it another one's: it becomes
- * a control character, which no address may have. */
+/* What is handed out is C text. A NUL must not cut an address short and make it another one's: it
+ * becomes a control character, which no address may have. */
 static void add(struct buf *to, char c)
 {
     buf_addc(to, c ? c : '\177');

@@ -37,10 +37,10 @@ static int cli_help(int argc, char **argv)
     puts("usage: postern [--config DIR] VERB [ARGUMENTS]\n");
     for (size_t i = 0; i < VERBS; i++)
         printf("  %-8s  %s\n", verbs[i].name, verbs[i].summary);
-    puts(
-        "\n  --config DIR   the folder of *.json files (also POSTERN_CONFIG); without one, " SYSCONFDIR
-        "/postern/conf.d\n                 if it is there, else the embedded defaults\n"
-        "  --json         answers of listing verbs as JSON\n\nSee postern(8), postern.conf(5).");
+    puts("\n  --config DIR   the folder of *.json files (also POSTERN_CONFIG); without one,\n"
+         "                 " SYSCONFDIR "/postern/conf.d if it is there, else the embedded "
+         "defaults\n"
+         "  --json         answers of listing verbs as JSON\n\nSee postern(8), postern.conf(5).");
     return EX_OK;
 }
 

@@ -23,7 +23,7 @@ int cli_reload(int argc, char **argv)
     if (answer && !code && c.json)
         puts("{\"reloaded\": true}");
     else if (answer && !code)
-        printf("reloaded: %d workers are up\n",
+        printf("reloaded; workers up: %d\n",
                (int)json_integer_value(json_object_get(answer, "workers")));
     json_decref(answer);
     control_close(&cc);

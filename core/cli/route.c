@@ -20,16 +20,6 @@ struct options {
     char **addresses;
 };
 
-/* "<ann@example.org>" is "ann@example.org", and "<>" is "". Caller frees. */
-static char *strip_brackets(const char *text)
-{
-    size_t len = strlen(text);
-
-    if (len >= 2 && text[0] == '<' && text[len - 1] == '>')
-        return mem_strndup(text + 1, len - 2);
-    return mem_strdup(text);
-}
-
 static int explain_usage(const char *what, const char *text)
 {
     return cli_usage("route",
@@ -48,7 +38,7 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
         r = cli_value("--from", argc, argv, i, &from);
     if (from) {
         free(o->sender);
-        o->sender = strip_brackets(from);
+        o->sender = cli_strip_brackets(from);
         o->query.sender = o->sender;
     }
     if (r == 0)
@@ -124,7 +114,7 @@ static void print(const struct options *o, const struct route_query *q,
 static int explain(const struct options *o, const struct route_table *t, const char *address,
                    json_t *list)
 {
-    char *rcpt = strip_brackets(address);
+    char *rcpt = cli_strip_brackets(address);
     struct route_query q = o->query;
     struct route_decision decision;
     struct route_trace trace;

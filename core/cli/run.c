@@ -1,4 +1,4 @@
-/* cli/run.c: postern run: the supervisor. Everything is validated and bound before anything starts. */
+/* cli/run.c: postern run: the supervisor. All is validated and bound before anything starts. */
 #include <sysexits.h>
 
 #include "cli/cli.h"
@@ -7,7 +7,7 @@
 int cli_run(int argc, char **argv)
 {
     struct cli_common c;
-    int               code;
+    int code;
 
     code = cli_no_arguments(&c, argc, argv);
     if (code)

@@ -1,8 +1,9 @@
-/* cli/send.c: postern send, and sendmail(8): a message on standard input, given to the running gateway.
+/* cli/send.c: postern send, and sendmail(8): a message on standard input, given to the gateway.
  *
- * What sendmail's callers rely on: -f/-r sender, -F name, -t (recipients from the header, Bcc removed),
- * -i/-oi (a lone dot does not end), -bm, -bs (SMTP), -bp (the queue); other options are taken and
- * ignored, as every sendmail does. Fields that a message must have and lacks are added (RFC 6409 8). */
+ * What sendmail's callers rely on: -f/-r sender, -F name, -t (recipients from the header, Bcc
+ * removed), -i/-oi (a lone dot does not end), -bm, -bs (SMTP), -bp (the queue); other options are
+ * taken and ignored, as every sendmail does. Fields that a message must have and lacks are added
+ * (RFC 6409 8). */
 #include <errno.h>
 #include <poll.h>
 #include <pwd.h>
@@ -67,7 +68,7 @@ static int value_option(struct send_args *a, char letter, const char *v)
     case 'r':
         if (!v)
             return cli_usage("send", "-%c needs an address", letter);
-        a->compose.sender = strcmp(v, "<>") ? v : "";
+        a->compose.sender = v;
         return 0;
     case 'F':
         a->compose.full_name = v;
@@ -81,8 +82,9 @@ static int value_option(struct send_args *a, char letter, const char *v)
     }
 }
 
-/* Letters that take a value, in the same word or the next one. Not heeded: B (body type: found out from
- * the content), N R V (DSN conditions: not supported yet), C D h L O p X (other programs' settings). */
+/* Letters that take a value, in the same word or the next one. Not heeded: B (body type: found out
+ * from the content), N R V (DSN conditions: not supported yet), C D h L O p X (other programs'
+ * settings). */
 #define VALUE_LETTERS "fFroBNRVCDhLOpX"
 /* Letters whose value, if any, is in the same word. Not heeded: A d e q. */
 #define TAIL_LETTERS  "Adeq"
@@ -174,8 +176,8 @@ static int connect_to(const struct config *cfg, const char *kind, struct control
     return code == EX_UNAVAILABLE ? EX_TEMPFAIL : code;
 }
 
-/* Request line, content, then the one answer; which may come early and end the dialogue, so that it is
- * read even when sending fails. */
+/* Request line, content, then the one answer; which may come early and end the dialogue, so that it
+ * is read even when sending fails. */
 static json_t *ask_submit(struct control_client *cc, const json_t *request,
                           const struct buf *content, int *ret_code)
 {

@@ -106,19 +106,29 @@ static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
     return 0;
 }
 
+static int is_ready(const json_t *worker)
+{
+    return !strcmp(string(worker, "state"), "ready");
+}
+
 /* The whole gateway in one object: the workers' numbers added up, and what the supervisor says. */
 static int gather(const struct config *cfg, json_t **ret)
 {
     struct control_client *cc = NULL;
-    json_t *top = NULL, *sum = NULL;
+    json_t *top = NULL, *sum = NULL, *w;
+    size_t i;
     int code = control_connect(cfg, "M", 0, &cc);
 
     if (!code)
         top = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
     control_close(&cc);
-    for (size_t i = 0; !code && i < json_array_size(json_object_get(top, "workers")); i++)
-        code = ask_worker(cfg, (unsigned)i, &sum);
-    if (!code && sum) {
+    json_array_foreach (json_object_get(top, "workers"), i, w) {
+        if (!code && is_ready(w))
+            code = ask_worker(cfg, (unsigned)i, &sum);
+    }
+    if (!code && !sum)
+        sum = json_object(); /* no worker is up: still the supervisor has much to say */
+    if (!code) {
         json_object_update(sum, top); /* pid and up are the supervisor's */
         *ret = sum;
         sum = NULL;

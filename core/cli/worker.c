@@ -1,5 +1,5 @@
-/* cli/worker.c: postern worker: how the supervisor starts a worker. Every argument is a descriptor or a
- * number that it has made; nobody else calls this. */
+/* cli/worker.c: postern worker: how the supervisor starts a worker. Every argument is a descriptor
+ * or a number that it has made; nobody else calls this. */
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>

@@ -76,8 +76,8 @@ static int read_all(struct folder *f, struct dirent **names, int n)
     return first;
 }
 
-int config_read_folder(const char *dir, config_file_cb *add, void *ctx, struct config_errors *errors,
-                       int *ret_any)
+int config_read_folder(const char *dir, config_file_cb *add, void *ctx,
+                       struct config_errors *errors, int *ret_any)
 {
     char *trimmed AUTO_FREE = mem_strdup(dir);
     struct folder f = { .dir = trimmed, .fd = -1, .add = add, .ctx = ctx, .errors = errors };

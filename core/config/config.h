@@ -24,8 +24,8 @@ struct config_errors {
     size_t n;
     char **lines;
 };
-void config_error(struct config_errors *e, const char *file, const char *pointer, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void config_error(struct config_errors *e, const char *file, const char *pointer, const char *fmt,
+                  ...) __attribute__((format(printf, 4, 5)));
 void config_errors_free(struct config_errors *e);
 
 /* --- the option engine: any JSON object, any table --- */
@@ -36,11 +36,11 @@ struct config_origin {
     const char *pointer;
 };
 
-/* Fills `settings` (zeroed, as large as the table's struct) from `object` (NULL: all defaults) and says
- * what is wrong in `errors`. Strings and lists live in the arena. PATHs are made absolute against the
- * folder of `origin.file`. `step` is the row size the table's author was compiled with. Keys beginning
- * with "$comment" are skipped; `skip` (NULL-ended, may be NULL) names keys that are somebody else's
- * ("plugin"). Returns 0, or -EINVAL when errors were added. */
+/* Fills `settings` (zeroed, as large as the table's struct) from `object` (NULL: all defaults) and
+ * says what is wrong in `errors`. Strings and lists live in the arena. PATHs are made absolute
+ * against the folder of `origin.file`. `step` is the row size the table's author was compiled with.
+ * Keys beginning with "$comment" are skipped; `skip` (NULL-ended, may be NULL) names keys that are
+ * somebody else's ("plugin"). Returns 0, or -EINVAL when errors were added. */
 int config_fill(struct arena *a, const struct postern_option *table, size_t step, json_t *object,
                 const struct config_origin *origin, const char *const *skip, void *settings,
                 struct config_errors *errors);
@@ -52,7 +52,7 @@ json_t *config_table_json(const struct postern_option *table, size_t step);
 
 struct config_server {
     const char *hostname;    /* default: the machine's name                                      */
-    const char *postmaster;  /* default "postmaster": gets what can be neither delivered nor returned */
+    const char *postmaster;  /* gets what can be neither delivered nor returned                  */
     int64_t     hop_count_max;
     int64_t     message_size_max;
     int64_t     recipients_max;
@@ -93,8 +93,10 @@ struct config_dns {
     int64_t                timeout, tries, cache_max, ipv6; /* ipv6: bool                         */
 };
 struct config_rule { /* one of routing.rules; see route/route.h for meanings */
-    struct postern_strings recipient, domain, sender, ingress; /* match: any of each list, all lists */
-    const char            *transport;   /* action: exactly one of transport, rewrite, fail, hold, discard */
+    /* Conditions: any of each list, all of the lists. */
+    struct postern_strings recipient, domain, sender, ingress;
+    /* One action: transport, rewrite, fail, hold or discard. */
+    const char            *transport;
     struct postern_strings next_hops;
     const char            *rewrite;
     const char            *fail;        /* "5.7.1 text" or text                                   */
@@ -147,19 +149,23 @@ struct config {
 /* Loads `dir` (NULL: the embedded defaults only). Files *.json in name order; sections that no file
  * mentions come from the embedded defaults: smtp-in on 127.0.0.1:2525, local-mbox for local users,
  * smtp-out for the rest (relaying only for loopback clients). `state` (may be NULL; from
- * POSTERN_STATE) replaces /var/spool/postern, /var/mail and /run/postern by state/spool, state/mail,
- * state/control.sock in the defaults. Merging: top-level keys by name; inside a section, keys of
- * different files join; the same key twice is an error that names both files, except
- * routing.rules, which are concatenated. Plugins' sections are not validated here (plugin_resolve does).
- * *ret is set also when there were errors (for more checks), NULL only when nothing could be read. */
-/* The same in two steps, for the supervisor: the bytes of all files as they are at one moment, and a
- * configuration made of those bytes, by whoever has them. The snapshot is for this machine and version
- * only. 0 or -errno with errors added. */
-int  config_snapshot(const char *dir, const char *state, struct buf *ret, struct config_errors *errors);
-int  config_load_snapshot(const void *data, size_t len, struct config **ret, struct config_errors *errors);
-
-int  config_load(const char *dir, const char *state, struct config **ret, struct config_errors *errors);
+ * POSTERN_STATE) replaces /var/spool/postern, /var/mail and /run/postern by state/spool,
+ * state/mail, state/control.sock in the defaults. Merging: top-level keys by name; inside a
+ * section, keys of different files join; the same key twice is an error that names both files,
+ * except routing.rules, which are concatenated. Plugins' sections are not validated here
+ * (plugin_resolve does). *ret is set also when there were errors (for more checks), NULL only when
+ * nothing could be read. */
+int  config_load(const char *dir, const char *state, struct config **ret,
+                 struct config_errors *errors);
 void config_free(struct config **c);
+
+/* The same in two steps, for the supervisor: the bytes of all files as they are at one moment, and
+ * a configuration made of those bytes, by whoever has them. The snapshot is for this machine and
+ * version only. 0 or -errno with errors added. */
+int  config_snapshot(const char *dir, const char *state, struct buf *ret,
+                     struct config_errors *errors);
+int  config_load_snapshot(const void *data, size_t len, struct config **ret,
+                          struct config_errors *errors);
 
 /* All the core tables, by section name, for `postern check`, docs and the "belongs in" hint. */
 struct config_section {

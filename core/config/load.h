@@ -36,7 +36,7 @@ json_t *config_defaults(const char *hostname, const char *state, struct config_e
  * -errno with which something could not be read, which has been added to errors; -ENOTDIR etc. of
  * the folder itself likewise. *ret_any: 1 when the folder could be read. */
 typedef void config_file_cb(void *ctx, const char *file, const char *text, size_t len);
-int config_read_folder(const char *dir, config_file_cb *add, void *ctx, struct config_errors *errors,
-                       int *ret_any);
+int config_read_folder(const char *dir, config_file_cb *add, void *ctx,
+                       struct config_errors *errors, int *ret_any);
 
 #endif

@@ -1,7 +1,8 @@
 /* config/snapshot.c: the bytes of a configuration as they are at one moment.
  *
- * The supervisor validates a snapshot and gives the very same one to its workers, also to those that
- * replace a crashed one days later, while an operator may be half way through editing the files. */
+ * The supervisor validates a snapshot and gives the very same one to its workers, also to those
+ * that replace a crashed one days later, while an operator may be half way through editing the
+ * files. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static void add_file(void *ctx, const char *file, const char *text, size_t len)
     buf_add(b, text, len);
 }
 
-int config_snapshot(const char *dir, const char *state, struct buf *ret, struct config_errors *errors)
+int config_snapshot(const char *dir, const char *state, struct buf *ret,
+                    struct config_errors *errors)
 {
     int any = !dir, r = 0;
 
@@ -54,7 +56,8 @@ static void load_files(struct config_loader *l, struct rd *in)
     }
 }
 
-int config_load_snapshot(const void *data, size_t len, struct config **ret, struct config_errors *errors)
+int config_load_snapshot(const void *data, size_t len, struct config **ret,
+                         struct config_errors *errors)
 {
     struct rd in = rd_of(data, len);
     size_t before = errors->n;

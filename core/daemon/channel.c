@@ -9,16 +9,16 @@
 
 union control_space { /* aligned as a cmsghdr must be */
     struct cmsghdr header;
-    char           bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(int))];
 };
 
 int channel_send(int channel, uint32_t verb, uint32_t arg, uint64_t id, const char *text, int fd)
 {
-    struct channel_message m = {.verb = verb, .arg = arg, .id = id};
-    struct iovec           iov = {&m, sizeof m};
-    union control_space    space = {.bytes = {0}};
-    struct msghdr          h = {.msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t                n;
+    struct channel_message m = { .verb = verb, .arg = arg, .id = id };
+    struct iovec iov = { &m, sizeof m };
+    union control_space space = { .bytes = { 0 } };
+    struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+    ssize_t n;
 
     if (text)
         snprintf(m.text, sizeof m.text, "%s", text);
@@ -41,7 +41,7 @@ int channel_send(int channel, uint32_t verb, uint32_t arg, uint64_t id, const ch
 static int received_fd(struct msghdr *h)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(h);
-    int             fd = -1;
+    int fd = -1;
 
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
         c->cmsg_len == CMSG_LEN(sizeof fd))
@@ -51,11 +51,13 @@ static int received_fd(struct msghdr *h)
 
 int channel_receive(int channel, struct channel_message *ret, int *ret_fd)
 {
-    struct iovec        iov = {ret, sizeof *ret};
+    struct iovec iov = { ret, sizeof *ret };
     union control_space space;
-    struct msghdr       h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.bytes,
-                             .msg_controllen = sizeof space.bytes};
-    ssize_t             n;
+    struct msghdr h = { .msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = space.bytes,
+                        .msg_controllen = sizeof space.bytes };
+    ssize_t n;
 
     do
         n = recvmsg(channel, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);

@@ -1,5 +1,9 @@
 /* daemon/channel.h: what supervisor and worker may say to each other: one list, one size, over a
- * sequenced-packet socket pair, with a descriptor where one is handed over. */
+ * sequenced-packet socket pair, with a descriptor where one is handed over.
+ *
+ * Marks are what is known of messages that were there at a crash. They may be more than a socket takes
+ * (a crash in a pool thread marks all that was in flight), so they travel as a file in memory: one
+ * struct channel_message after another. */
 #ifndef DAEMON_CHANNEL_H
 #define DAEMON_CHANNEL_H
 
@@ -7,16 +11,18 @@
 
 enum channel_verb {
     /* supervisor to worker */
-    CHANNEL_HOLD = 1,   /* message id is to be put on hold, text says why (before GO) */
-    CHANNEL_SUSPECT,    /* message id may be what kills workers: deliver it alone (before GO) */
-    CHANNEL_GO,         /* open the spool and start */
-    CHANNEL_ADOPT,      /* take over shard arg, if it can be locked */
+    CHANNEL_HOLD = 1,   /* a mark: message id is to be put on hold, text says why */
+    CHANNEL_SUSPECT,    /* a mark: message id may be what kills workers: deliver it alone */
+    CHANNEL_GO,         /* open the spool and start; fd: marks, or none */
+    CHANNEL_ADOPT,      /* take over shard arg, if it can be locked; fd: marks, or none */
     CHANNEL_CONNECTION, /* a control connection (fd); arg: its first byte */
     CHANNEL_DRAIN,      /* take nothing new, finish, exit */
     CHANNEL_NOTICE,     /* send the text to the postmaster */
     /* worker to supervisor */
     CHANNEL_READY = 100, /* listening and delivering; arg: its shard */
     CHANNEL_FAILED,      /* can't start; arg: exit code, text: why */
+    CHANNEL_HELD,        /* message id was put on hold, as a mark wanted */
+    CHANNEL_EMPTY,       /* nothing is left in the adopted shard arg */
 };
 
 struct channel_message {

@@ -14,13 +14,13 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define QUICK_USEC        5000000 /* a worker that lived shorter crashed at once */
-#define RESPAWN_FIRST     50000u  /* usec */
-#define RESPAWN_LONGEST   10000000u
-#define KILL_AFTER_GRACE  2000000
+#define QUICK_USEC       5000000 /* a worker that lived shorter crashed at once */
+#define RESPAWN_FIRST    50000u  /* usec */
+#define RESPAWN_LONGEST  10000000u
+#define KILL_AFTER_GRACE 2000000
 
 struct argv {
-    char  *v[16 + 2 * 64];
+    char *v[16 + 2 * 64];
     size_t n;
 };
 
@@ -37,17 +37,26 @@ static void keep_open(int fd)
     fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC);
 }
 
+struct inherit {
+    const struct generation *gen;
+    struct argv *argv;
+};
+
+/* Only what its generation wants: what another one still listens on would never be closed. */
 static void arg_listener(void *ctx, const char *endpoint, int fd)
 {
-    arg(ctx, mem_strdup("--listen"));
-    arg(ctx, mem_printf("%d=%s", fd, endpoint));
+    const struct inherit *in = ctx;
+
+    if (!generation_wants(in->gen, endpoint))
+        return;
+    arg(in->argv, mem_strdup("--listen"));
+    arg(in->argv, mem_printf("%d=%s", fd, endpoint));
 }
 
 static void keep_listener(void *ctx, const char *endpoint, int fd)
 {
-    (void)ctx;
-    (void)endpoint;
-    keep_open(fd);
+    if (generation_wants(ctx, endpoint))
+        keep_open(fd);
 }
 
 static void make_argv(const struct child *c, int channel, struct argv *a)
@@ -62,7 +71,7 @@ static void make_argv(const struct child *c, int channel, struct argv *a)
     arg(a, mem_printf("--row=%u", c->row));
     arg(a, mem_printf("--shard=%u", c->shard));
     arg(a, mem_printf("--step=%zu", c->gen->n));
-    listeners_each(sv->listeners, arg_listener, a);
+    listeners_each(sv->listeners, arg_listener, &(struct inherit){ c->gen, a });
 }
 
 /* In the new process, before it becomes the worker. */
@@ -75,7 +84,7 @@ static void become_worker(const struct child *c, int channel, const struct argv 
     keep_open(channel);
     keep_open(c->gen->snapshot_fd);
     keep_open(c->gen->sv->board_fd);
-    listeners_each(c->gen->sv->listeners, keep_listener, NULL);
+    listeners_each(c->gen->sv->listeners, keep_listener, c->gen);
     execv(a->v[0], a->v);
     _exit(127);
 }
@@ -97,6 +106,8 @@ static void on_ready(struct child *c, unsigned shard)
     struct generation *g = c->gen;
 
     c->shard = shard;
+    if (shard < WORKER_SHARDS)
+        g->sv->empty[shard] = 0;
     if (c->state != CHILD_STARTING)
         return;
     c->state = CHILD_READY;
@@ -107,22 +118,41 @@ static void on_ready(struct child *c, unsigned shard)
         adopt_soon(g->sv);
 }
 
+static void on_message(struct child *c, const struct channel_message *m)
+{
+    struct supervisor *sv = c->gen->sv;
+
+    switch (m->verb) {
+    case CHANNEL_READY:
+        on_ready(c, m->arg);
+        break;
+    case CHANNEL_FAILED:
+        c->failed_code = (int)m->arg;
+        snprintf(c->failed_text, sizeof c->failed_text, "%s", m->text);
+        break;
+    case CHANNEL_HELD:
+        crash_held(sv, c, m->id);
+        break;
+    case CHANNEL_EMPTY:
+        if (m->arg < WORKER_SHARDS)
+            sv->empty[m->arg] = 1;
+        break;
+    default:
+        break;
+    }
+}
+
 static void on_channel(evutil_socket_t fd, short what, void *arg_)
 {
-    struct child          *c = arg_;
+    struct child *c = arg_;
     struct channel_message m;
-    int                    got = -1, r;
+    int got = -1, r;
 
     (void)what;
     while ((r = channel_receive(fd, &m, &got)) > 0) {
         if (got >= 0)
             close(got);
-        if (m.verb == CHANNEL_READY) {
-            on_ready(c, m.arg);
-        } else if (m.verb == CHANNEL_FAILED) {
-            c->failed_code = (int)m.arg;
-            snprintf(c->failed_text, sizeof c->failed_text, "%s", m.text);
-        }
+        on_message(c, &m);
     }
     if (r < 0 && c->ev)
         event_del(c->ev); /* its end comes as SIGCHLD */
@@ -141,13 +171,14 @@ static void channel_free(struct child *c)
 void child_start(struct child *c)
 {
     struct supervisor *sv = c->gen->sv;
-    struct argv        a = {.n = 0};
-    int                pair[2];
+    struct argv a = { .n = 0 };
+    int pair[2], marks;
 
     c->failed_code = 0;
     c->warned = 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
-        log_event(POSTERN_LOG_ERROR, "supervisor", "worker.start", "why=%s", log_q(strerror(errno)));
+        log_event(POSTERN_LOG_ERROR, "supervisor", "worker.start", "why=%s",
+                  log_q(strerror(errno)));
         return;
     }
     c->row = take_row(sv);
@@ -159,7 +190,8 @@ void child_start(struct child *c)
     for (size_t i = 0; i < a.n; i++)
         free(a.v[i]);
     if (c->pid < 0) {
-        log_event(POSTERN_LOG_ERROR, "supervisor", "worker.start", "why=%s", log_q(strerror(errno)));
+        log_event(POSTERN_LOG_ERROR, "supervisor", "worker.start", "why=%s",
+                  log_q(strerror(errno)));
         close(pair[0]);
         sv->rows[c->row] = 0;
         c->pid = 0;
@@ -170,8 +202,10 @@ void child_start(struct child *c)
     c->started = clock_mono();
     c->ev = event_new(loop_base(sv->loop), c->channel, EV_READ | EV_PERSIST, on_channel, c);
     event_add(c->ev, NULL);
-    crash_tell(sv, c);
-    channel_send(c->channel, CHANNEL_GO, 0, 0, NULL, -1);
+    marks = crash_marks(sv);
+    channel_send(c->channel, CHANNEL_GO, 0, 0, NULL, marks);
+    if (marks >= 0)
+        close(marks);
 }
 
 static void on_respawn(void *ctx)
@@ -182,12 +216,12 @@ static void on_respawn(void *ctx)
     child_start(c);
 }
 
-static void respawn(struct child *c)
+/* quick: it ended by itself, and soon. Who is killed by somebody else is replaced at once each time. */
+static void respawn(struct child *c, int quick)
 {
-    int64_t  lived = clock_mono() - c->started;
     uint64_t delay = 0;
 
-    c->quick = lived < QUICK_USEC ? c->quick + 1 : 0;
+    c->quick = quick ? c->quick + 1 : 0;
     if (c->quick) {
         delay = (uint64_t)RESPAWN_FIRST << (c->quick < 10 ? c->quick : 10);
         if (delay > RESPAWN_LONGEST)
@@ -200,7 +234,8 @@ static void log_end(const struct child *c, int status, int level)
 {
     if (WIFSIGNALED(status))
         log_event(level, "supervisor", "worker.died", "pid=%d signal=%d name=%s", (int)c->pid,
-                  WTERMSIG(status), strsignal(WTERMSIG(status)) ? log_q(strsignal(WTERMSIG(status))) : "-");
+                  WTERMSIG(status),
+                  strsignal(WTERMSIG(status)) ? log_q(strsignal(WTERMSIG(status))) : "-");
     else
         log_event(level, "supervisor", "worker.ended", "pid=%d code=%d why=%s", (int)c->pid,
                   WEXITSTATUS(status), c->failed_code ? log_q(c->failed_text) : "-");
@@ -209,7 +244,7 @@ static void log_end(const struct child *c, int status, int level)
 static void not_up(struct child *c, int status)
 {
     struct supervisor *sv = c->gen->sv;
-    char               why[sizeof c->failed_text + 64];
+    char why[sizeof c->failed_text + 64];
 
     if (c->failed_code)
         snprintf(why, sizeof why, "%s", c->failed_text);
@@ -224,9 +259,13 @@ static void not_up(struct child *c, int status)
 void child_gone(struct child *c, int status)
 {
     struct supervisor *sv = c->gen->sv;
-    enum child_state   was = c->state;
-    int                expected = sv->stopping || was == CHILD_DRAINING;
+    enum child_state was;
+    int expected, killed;
 
+    on_channel(c->channel, EV_READ, c); /* its last words may not have been read yet */
+    was = c->state;
+    expected = sv->stopping || was == CHILD_DRAINING;
+    killed = was == CHILD_READY && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     log_end(c, status, expected ? POSTERN_LOG_DEBUG : POSTERN_LOG_ERROR);
     c->state = CHILD_NONE; /* nobody asks it for anything any more */
     if (was == CHILD_READY)
@@ -242,7 +281,7 @@ void child_gone(struct child *c, int status)
     else if (c->gen == sv->next)
         not_up(c, status);
     else
-        respawn(c);
+        respawn(c, !killed && clock_mono() - c->started < QUICK_USEC);
     adopt_soon(sv);
 }
 
@@ -266,8 +305,8 @@ void child_drain(struct child *c, const char *why)
     c->state = CHILD_DRAINING;
     if (channel_send(c->channel, CHANNEL_DRAIN, 0, 0, why, -1) < 0)
         kill(c->pid, SIGTERM);
-    c->kill = loop_after(c->gen->sv->loop, (uint64_t)c->gen->config->server.grace + KILL_AFTER_GRACE, on_kill,
-                         c);
+    c->kill = loop_after(c->gen->sv->loop,
+                         (uint64_t)c->gen->config->server.grace + KILL_AFTER_GRACE, on_kill, c);
 }
 
 static struct child *find_in(struct generation *g, pid_t pid)

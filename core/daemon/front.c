@@ -21,20 +21,21 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define FRONT_MAX      128u
-#define FRONT_RESERVED 32u /* of them for root and the gateway's own user: strangers can't lock them out */
+#define FRONT_MAX 128u
+#define FRONT_RESERVED \
+    32u /* of them for root and the gateway's own user: strangers can't lock them out */
 #define FRONT_PAUSE    1000000u /* usec without accepting, when descriptors have run out */
 #define FRONT_LINE_MAX 4096u
 #define FRONT_PATIENCE 10 /* seconds until it must have said what it wants */
 
 struct front {
-    struct list        link;
+    struct list link;
     struct supervisor *sv;
-    struct event      *ev;
-    int                fd;
-    int                asked;    /* 1: an 'M' dialogue */
-    int                awaiting; /* 1: for the end of a reload */
-    struct buf         in;
+    struct event *ev;
+    int fd;
+    int asked;    /* 1: an 'M' dialogue */
+    int awaiting; /* 1: for the end of a reload; 2: for the end of the one after it */
+    struct buf in;
 };
 
 static void front_free(struct front *f)
@@ -52,18 +53,19 @@ static void front_free(struct front *f)
 static void answer(const struct front *f, json_t *value)
 {
     AUTO_FREE char *text = json_dumps(value, JSON_COMPACT);
-    struct msghdr   h = {0};
-    struct iovec    iov[2];
+    struct msghdr h = { 0 };
+    struct iovec iov[2];
 
     json_decref(value);
     if (!text)
         return;
-    iov[0] = (struct iovec){text, strlen(text)};
-    iov[1] = (struct iovec){(char[]){"\n"}, 1};
+    iov[0] = (struct iovec){ text, strlen(text) };
+    iov[1] = (struct iovec){ (char[]){ "\n" }, 1 };
     h.msg_iov = iov;
     h.msg_iovlen = 2;
     if (sendmsg(f->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_event(POSTERN_LOG_DEBUG, "supervisor", "control.answer", "why=%s", log_q(strerror(errno)));
+        log_event(POSTERN_LOG_DEBUG, "supervisor", "control.answer", "why=%s",
+                  log_q(strerror(errno)));
 }
 
 static void refuse(const struct front *f, int code, const char *why)
@@ -73,8 +75,8 @@ static void refuse(const struct front *f, int code, const char *why)
 
 static int trusted(int fd)
 {
-    struct ucred who = {.uid = (uid_t)-1};
-    socklen_t    len = sizeof who;
+    struct ucred who = { .uid = (uid_t)-1 };
+    socklen_t len = sizeof who;
 
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
     return who.uid == 0 || who.uid == geteuid();
@@ -82,13 +84,13 @@ static int trusted(int fd)
 
 static json_t *child_json(const struct supervisor *sv, const struct child *c)
 {
-    static const char *const states[] = {"down", "starting", "ready", "draining"};
-    static const char *const names[SCORE_COUNTS] = {"accepted", "delivered", "deferred", "failed", "bounced",
-                                                    "messages", "in_flight", "connections"};
-    json_t                  *o = json_pack("{s:i, s:s, s:i, s:i}", "pid", (int)c->pid, "state",
-                                           states[c->state], "generation", (int)c->gen->number, "shard",
-                                           (int)c->shard);
-    const struct score_row  *row = &sv->board->rows[c->row];
+    static const char *const states[] = { "down", "starting", "ready", "draining" };
+    static const char *const names[SCORE_COUNTS] = { "accepted",  "delivered",  "deferred",
+                                                     "failed",    "bounced",    "messages",
+                                                     "in_flight", "connections" };
+    json_t *o = json_pack("{s:i, s:s, s:i, s:i}", "pid", (int)c->pid, "state", states[c->state],
+                          "generation", (int)c->gen->number, "shard", (int)c->shard);
+    const struct score_row *row = &sv->board->rows[c->row];
 
     for (unsigned i = 0; c->pid && i < SCORE_COUNTS; i++)
         json_object_set_new(o, names[i], json_integer((json_int_t)atomic_load(&row->counts[i])));
@@ -98,7 +100,7 @@ static json_t *child_json(const struct supervisor *sv, const struct child *c)
 static void status(const struct front *f)
 {
     const struct supervisor *sv = f->sv;
-    json_t                  *workers = json_array(), *draining = json_array();
+    json_t *workers = json_array(), *draining = json_array();
 
     for (size_t i = 0; sv->current && i < sv->current->n; i++)
         json_array_append_new(workers, child_json(sv, &sv->current->children[i]));
@@ -110,17 +112,19 @@ static void status(const struct front *f)
                 json_array_append_new(draining, child_json(sv, &g->children[i]));
         }
     }
-    answer(f, json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:o, s:o}", "version", POSTERN_VERSION, "pid",
-                        (int)getpid(), "up", (double)(clock_mono() - sv->started) / 1e6, "crashes",
-                        (json_int_t)sv->crashes, "reloads", (json_int_t)sv->reloads, "last_reload_error",
-                        sv->last_error, "workers", workers, "draining", draining));
+    answer(f,
+           json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:o, s:o}", "version", POSTERN_VERSION, "pid",
+                     (int)getpid(), "up", (double)(clock_mono() - sv->started) / 1e6, "crashes",
+                     (json_int_t)sv->crashes, "reloads", (json_int_t)sv->reloads,
+                     "last_reload_error", sv->last_error, "workers", workers, "draining",
+                     draining));
 }
 
 static void ask(struct front *f, const char *line, size_t len)
 {
     json_error_t e;
-    json_t      *request = json_loadb(line, len, 0, &e);
-    const char  *verb = json_string_value(json_object_get(request, "verb"));
+    json_t *request = json_loadb(line, len, 0, &e);
+    const char *verb = json_string_value(json_object_get(request, "verb"));
 
     if (!verb)
         refuse(f, EX_PROTOCOL, "not a request");
@@ -129,7 +133,7 @@ static void ask(struct front *f, const char *line, size_t len)
     else if (!strcmp(verb, "status"))
         status(f);
     else if (!strcmp(verb, "reload")) {
-        f->awaiting = 1;
+        f->awaiting = f->sv->next ? 2 : 1;
         reload_begin(f->sv);
     } else
         refuse(f, EX_USAGE, "this gateway does not know that verb; is it an older version?");
@@ -139,7 +143,7 @@ static void ask(struct front *f, const char *line, size_t len)
 /* 0: it has gone. */
 static int read_more(struct front *f)
 {
-    char    bytes[1024];
+    char bytes[1024];
     ssize_t n = recv(f->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 
     if (n > 0)
@@ -175,14 +179,15 @@ static struct child *chosen(struct supervisor *sv, unsigned char index)
 {
     struct generation *g = sv->current;
 
-    return g && index < g->n && g->children[index].state == CHILD_READY ? &g->children[index] : NULL;
+    return g && index < g->n && g->children[index].state == CHILD_READY ? &g->children[index]
+                                                                        : NULL;
 }
 
 static void on_input(evutil_socket_t fd, short what, void *arg)
 {
     struct front *f = arg;
-    char          kind[2] = {0};
-    ssize_t       n;
+    char kind[2] = { 0 };
+    ssize_t n;
 
     (void)fd;
     if (f->asked) {
@@ -222,9 +227,9 @@ static void accept_again(void *ctx)
 static void on_knock(evutil_socket_t listener, short what, void *arg)
 {
     struct supervisor *sv = arg;
-    struct timeval     patience = {FRONT_PATIENCE, 0};
-    int                fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct front      *f;
+    struct timeval patience = { FRONT_PATIENCE, 0 };
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct front *f;
 
     (void)what;
     if (fd < 0) {
@@ -252,7 +257,7 @@ static void on_knock(evutil_socket_t listener, short what, void *arg)
 static void make_parent(const char *path)
 {
     AUTO_FREE char *copy = mem_strdup(path);
-    char           *slash = strrchr(copy, '/');
+    char *slash = strrchr(copy, '/');
 
     if (!slash || slash == copy)
         return;
@@ -266,17 +271,19 @@ static void make_parent(const char *path)
 int front_open(struct supervisor *sv)
 {
     const char *path = sv->next->config->control.socket;
-    char        why[512];
-    int         r;
+    char why[512];
+    int r;
 
     make_parent(path);
     r = control_bind(path, &sv->control_fd, why, sizeof why);
     if (r < 0) {
-        fprintf(stderr, "postern: %s#/control/socket: can't listen on %s\n", sv->next->config->source, why);
+        fprintf(stderr, "postern: %s#/control/socket: can't listen on %s\n",
+                sv->next->config->source, why);
         return r == -EACCES || r == -EPERM ? EX_NOPERM : EX_UNAVAILABLE;
     }
     fcntl(sv->control_fd, F_SETFL, O_NONBLOCK);
-    sv->control_ev = event_new(loop_base(sv->loop), sv->control_fd, EV_READ | EV_PERSIST, on_knock, sv);
+    sv->control_ev =
+        event_new(loop_base(sv->loop), sv->control_fd, EV_READ | EV_PERSIST, on_knock, sv);
     event_add(sv->control_ev, NULL);
     return 0;
 }
@@ -302,12 +309,12 @@ void front_reload_done(struct supervisor *sv, int code, const char *text)
     LIST_EACH_SAFE (&sv->fronts, it, tmp) {
         struct front *f = CONTAINER(it, struct front, link);
 
-        if (!f->awaiting)
+        if (!f->awaiting || --f->awaiting)
             continue;
-        f->awaiting = 0;
         if (code)
             refuse(f, code, text ? text : "the reload failed");
         else
-            answer(f, json_pack("{s:b, s:I}", "reloaded", 1, "workers", (json_int_t)sv->current->n));
+            answer(f,
+                   json_pack("{s:b, s:I}", "reloaded", 1, "workers", (json_int_t)sv->current->n));
     }
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -20,10 +21,12 @@
 
 #define PROBE_MSEC 60000
 #define PROBE_MAX  (4u << 20)
+#define BIND_TRIES \
+    40 /* at the start, 50 ms apart: workers of a gateway that was killed may still be going */
 
 static int snapshot_file(const struct buf *bytes)
 {
-    int    fd = memfd_create("postern-configuration", MFD_CLOEXEC);
+    int fd = memfd_create("postern-configuration", MFD_CLOEXEC);
     size_t at = 0;
 
     while (fd >= 0 && at < bytes->len) {
@@ -42,7 +45,7 @@ static int snapshot_file(const struct buf *bytes)
 
 static pid_t start_probe(const struct supervisor *sv, int snapshot_fd, int *ret_out)
 {
-    int   out[2];
+    int out[2];
     pid_t pid;
 
     if (pipe2(out, O_CLOEXEC) < 0)
@@ -50,7 +53,7 @@ static pid_t start_probe(const struct supervisor *sv, int snapshot_fd, int *ret_
     pid = fork();
     if (pid == 0) {
         char snapshot[32];
-        char *argv[] = {sv->program, (char[]){"worker"}, (char[]){"--probe"}, snapshot, NULL};
+        char *argv[] = { sv->program, (char[]){ "worker" }, (char[]){ "--probe" }, snapshot, NULL };
 
         snprintf(snapshot, sizeof snapshot, "--snapshot=%d", snapshot_fd);
         fcntl(snapshot_fd, F_SETFD, 0);
@@ -68,7 +71,7 @@ static pid_t start_probe(const struct supervisor *sv, int snapshot_fd, int *ret_
 
 static int read_probe(int fd, struct buf *out)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct pollfd p = { .fd = fd, .events = POLLIN };
 
     while (out->len < PROBE_MAX) {
         ssize_t n;
@@ -89,10 +92,10 @@ static int read_probe(int fd, struct buf *out)
 /* The answer, or NULL with why it did not come. New reference. */
 static json_t *probe(const struct supervisor *sv, int snapshot_fd, char *why, size_t why_size)
 {
-    struct buf   text = {0};
-    int          out = -1, status = 0, r;
-    pid_t        pid = start_probe(sv, snapshot_fd, &out);
-    json_t      *answer = NULL;
+    struct buf text = { 0 };
+    int out = -1, status = 0, r;
+    pid_t pid = start_probe(sv, snapshot_fd, &out);
+    json_t *answer = NULL;
     json_error_t e;
 
     if (pid < 0) {
@@ -118,7 +121,7 @@ static json_t *probe(const struct supervisor *sv, int snapshot_fd, char *why, si
 static int take_answer(struct generation *g, json_t *answer, struct config_errors *errors)
 {
     json_t *lines = json_object_get(answer, "errors"), *line;
-    size_t  i;
+    size_t i;
 
     json_array_foreach (lines, i, line)
         config_error(errors, NULL, NULL, "%s", json_string_value(line));
@@ -135,14 +138,26 @@ static const char *item(const json_t *o, const char *key)
     return s ? s : "";
 }
 
+static int bind_one(struct supervisor *sv, const char *endpoint, const char *where, char *why,
+                    size_t why_size)
+{
+    int r = listeners_bind(sv->listeners, endpoint, where, why, why_size);
+
+    for (int i = 0; r == -EADDRINUSE && !sv->current && i < BIND_TRIES; i++) {
+        usleep(50000);
+        r = listeners_bind(sv->listeners, endpoint, where, why, why_size);
+    }
+    return r;
+}
+
 static int bind_all(struct generation *g, struct config_errors *errors)
 {
-    char    why[512];
+    char why[512];
     json_t *l;
-    size_t  i;
+    size_t i;
 
     json_array_foreach (g->listen, i, l) {
-        int r = listeners_bind(g->sv->listeners, item(l, "endpoint"), item(l, "where"), why, sizeof why);
+        int r = bind_one(g->sv, item(l, "endpoint"), item(l, "where"), why, sizeof why);
 
         if (r < 0) {
             config_error(errors, NULL, NULL, "%s", why);
@@ -155,7 +170,7 @@ static int bind_all(struct generation *g, struct config_errors *errors)
 static int twice(const struct generation *g, struct config_errors *errors)
 {
     json_t *a, *b;
-    size_t  i, k;
+    size_t i, k;
 
     json_array_foreach (g->listen, i, a) {
         json_array_foreach (g->listen, k, b) {
@@ -202,10 +217,10 @@ static int config_code(const struct config_errors *errors)
 
 static int validate(struct generation *g, struct config_errors *errors)
 {
-    AUTO(buf_free) struct buf bytes = {0};
-    char                      why[256];
-    json_t                   *answer;
-    int                       code;
+    AUTO(buf_free) struct buf bytes = { 0 };
+    char why[256];
+    json_t *answer;
+    int code;
 
     config_snapshot(g->sv->config_dir, g->sv->state, &bytes, errors);
     if (errors->n)
@@ -231,10 +246,10 @@ static int validate(struct generation *g, struct config_errors *errors)
 /* The shards guard themselves; this guards against a second gateway that would take turns with us. */
 int generation_lock(struct generation *g, struct config_errors *errors)
 {
-    struct supervisor   *sv = g->sv;
+    struct supervisor *sv = g->sv;
     const struct config *cfg = g->config;
-    AUTO_FREE char      *file = mem_printf("%s/lock", cfg->spool.path);
-    int                  fd, err;
+    AUTO_FREE char *file = mem_printf("%s/lock", cfg->spool.path);
+    int fd, err;
 
     if (sv->spool_path && !strcmp(sv->spool_path, cfg->spool.path))
         return 0;
@@ -244,7 +259,8 @@ int generation_lock(struct generation *g, struct config_errors *errors)
         err = errno;
         if (fd >= 0)
             close(fd);
-        config_error(errors, cfg->source, "/spool/path", "the spool can't be opened: %s: %s", cfg->spool.path,
+        config_error(errors, cfg->source, "/spool/path", "the spool can't be opened: %s: %s",
+                     cfg->spool.path,
                      err == EWOULDBLOCK ? "another gateway has it" : strerror(err));
         return err == EWOULDBLOCK ? EX_TEMPFAIL : err == EACCES ? EX_NOPERM : EX_CANTCREAT;
     }
@@ -259,7 +275,7 @@ int generation_lock(struct generation *g, struct config_errors *errors)
 int generation_prepare(struct supervisor *sv, struct generation **ret, struct config_errors *errors)
 {
     struct generation *g = mem_zalloc(sizeof *g);
-    int                code;
+    int code;
 
     list_init(&g->link);
     g->sv = sv;
@@ -274,6 +290,36 @@ int generation_prepare(struct supervisor *sv, struct generation **ret, struct co
         generation_free(&g);
         generation_listeners(sv);
         return code;
+    }
+    make_children(g);
+    *ret = g;
+    return 0;
+}
+
+int generation_repeat(struct supervisor *sv, struct generation **ret, struct config_errors *errors)
+{
+    const struct generation *like = sv->current;
+    struct generation *g = mem_zalloc(sizeof *g);
+    struct stat st;
+    void *bytes = MAP_FAILED;
+
+    list_init(&g->link);
+    g->sv = sv;
+    g->number = ++sv->numbers;
+    g->listen = json_incref(like->listen);
+    g->snapshot_fd = fcntl(like->snapshot_fd, F_DUPFD_CLOEXEC, 0);
+    if (g->snapshot_fd >= 0 && !fstat(g->snapshot_fd, &st))
+        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, g->snapshot_fd, 0);
+    if (bytes == MAP_FAILED) {
+        config_error(errors, NULL, NULL, "the configuration can't be read again: %s",
+                     strerror(errno));
+    } else {
+        config_load_snapshot(bytes, (size_t)st.st_size, &g->config, errors);
+        munmap(bytes, (size_t)st.st_size);
+    }
+    if (errors->n) {
+        generation_free(&g);
+        return EX_OSERR;
     }
     make_children(g);
     *ret = g;
@@ -325,14 +371,14 @@ void generation_free(struct generation **pg)
 
 struct unwanted {
     struct supervisor *sv;
-    char             **endpoints;
-    size_t             n;
+    char **endpoints;
+    size_t n;
 };
 
-static int wants(const struct generation *g, const char *endpoint)
+int generation_wants(const struct generation *g, const char *endpoint)
 {
     json_t *l;
-    size_t  i;
+    size_t i;
 
     if (!g)
         return 0;
@@ -348,7 +394,7 @@ static void collect_unwanted(void *ctx, const char *endpoint, int fd)
     struct unwanted *u = ctx;
 
     (void)fd;
-    if (wants(u->sv->current, endpoint) || wants(u->sv->next, endpoint))
+    if (generation_wants(u->sv->current, endpoint) || generation_wants(u->sv->next, endpoint))
         return;
     u->endpoints = mem_realloc(u->endpoints, (u->n + 1) * sizeof *u->endpoints);
     u->endpoints[u->n++] = mem_strdup(endpoint);
@@ -356,7 +402,7 @@ static void collect_unwanted(void *ctx, const char *endpoint, int fd)
 
 void generation_listeners(struct supervisor *sv)
 {
-    struct unwanted u = {.sv = sv};
+    struct unwanted u = { .sv = sv };
 
     listeners_each(sv->listeners, collect_unwanted, &u);
     for (size_t i = 0; i < u.n; i++) {

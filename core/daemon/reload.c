@@ -34,41 +34,82 @@ static void join(const struct config_errors *errors, char *buf, size_t size)
     }
 }
 
-void reload_begin(struct supervisor *sv)
+/* systemd wants to know since when (Type=notify-reload). */
+static void notify_reloading(void)
 {
-    struct config_errors errors = {0};
-    int                  code;
+    char text[80];
+
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono());
+    notify_service(text);
+}
+
+/* The new generation could not even be started. */
+static void refuse(struct supervisor *sv, int code, const struct config_errors *errors)
+{
+    generation_free(&sv->next);
+    generation_listeners(sv);
+    join(errors, sv->last_error, sizeof sv->last_error);
+    for (size_t i = 0; i < errors->n; i++)
+        log_event(POSTERN_LOG_ERROR, "supervisor", "gateway.reload_failed", "why=%s",
+                  log_q(errors->lines[i]));
+    front_reload_done(sv, code, sv->last_error);
+    notify_service("READY=1");
+}
+
+void reload_same(struct supervisor *sv)
+{
+    struct config_errors errors = { 0 };
+    int code;
 
     if (sv->next || sv->stopping)
-        return; /* one at a time: whoever asked waits for the one under way */
-    notify_service("RELOADING=1");
+        return;
+    code = generation_repeat(sv, &sv->next, &errors);
+    if (code)
+        refuse(sv, code, &errors);
+    else
+        generation_start(sv->next);
+    config_errors_free(&errors);
+}
+
+void reload_begin(struct supervisor *sv)
+{
+    struct config_errors errors = { 0 };
+    int code;
+
+    if (sv->stopping)
+        return;
+    if (sv->next) { /* one at a time; what was changed since that one began is for the next */
+        sv->again = 1;
+        return;
+    }
+    notify_reloading();
     log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloading", "config=%s",
               log_q(sv->config_dir ? sv->config_dir : "(built in)"));
     code = generation_prepare(sv, &sv->next, &errors);
     if (!code)
         code = generation_lock(sv->next, &errors);
-    if (code) {
-        generation_free(&sv->next);
-        generation_listeners(sv);
-        join(&errors, sv->last_error, sizeof sv->last_error);
-        for (size_t i = 0; i < errors.n; i++)
-            log_event(POSTERN_LOG_ERROR, "supervisor", "gateway.reload_failed", "why=%s",
-                      log_q(errors.lines[i]));
-        front_reload_done(sv, code, sv->last_error);
-        notify_service("READY=1");
-    } else {
+    if (code)
+        refuse(sv, code, &errors);
+    else
         generation_start(sv->next);
-    }
     config_errors_free(&errors);
     log_flush();
+}
+
+static void reload_again(struct supervisor *sv)
+{
+    if (!sv->again)
+        return;
+    sv->again = 0;
+    reload_begin(sv);
 }
 
 static void first_ready(struct supervisor *sv)
 {
     log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.ready",
-              "version=%s pid=%d workers=%zu config=%s spool=%s start=%.3fs", POSTERN_VERSION, (int)getpid(),
-              sv->current->n, log_q(sv->current->config->source), log_q(sv->current->config->spool.path),
-              (double)(clock_mono() - sv->started) / 1e6);
+              "version=%s pid=%d workers=%zu config=%s spool=%s start=%.3fs", POSTERN_VERSION,
+              (int)getpid(), sv->current->n, log_q(sv->current->config->source),
+              log_q(sv->current->config->spool.path), (double)(clock_mono() - sv->started) / 1e6);
 }
 
 void reload_ready(struct supervisor *sv)
@@ -88,9 +129,11 @@ void reload_ready(struct supervisor *sv)
         first_ready(sv);
     }
     notify_service("READY=1\nSTATUS=delivering mail");
+    sv->last_error[0] = '\0';
     front_reload_done(sv, EX_OK, NULL);
     adopt_soon(sv);
     log_flush();
+    reload_again(sv);
 }
 
 void reload_failed(struct supervisor *sv, const char *why)
@@ -113,6 +156,7 @@ void reload_failed(struct supervisor *sv, const char *why)
         supervisor_stopped(sv);
     }
     log_flush();
+    reload_again(sv);
 }
 
 /* --- adoption --- */
@@ -120,7 +164,7 @@ void reload_failed(struct supervisor *sv, const char *why)
 static int is_taken(const char *path)
 {
     AUTO_FREE char *lock = mem_printf("%s/lock", path);
-    AUTO_CLOSE int  fd = open(lock, O_RDWR | O_CLOEXEC);
+    AUTO_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
 
     if (fd < 0)
         return 1; /* not a shard, or nothing in it yet */
@@ -142,11 +186,11 @@ static int is_expected(const struct supervisor *sv, unsigned number)
 static struct child *least_loaded(struct supervisor *sv)
 {
     struct child *best = NULL;
-    uint64_t      least = UINT64_MAX;
+    uint64_t least = UINT64_MAX;
 
     for (size_t i = 0; i < sv->current->n; i++) {
         struct child *c = &sv->current->children[i];
-        uint64_t      n;
+        uint64_t n;
 
         if (c->state != CHILD_READY)
             continue;
@@ -159,29 +203,38 @@ static struct child *least_loaded(struct supervisor *sv)
     return best;
 }
 
+static void give(struct supervisor *sv, const struct child *c, unsigned number)
+{
+    int marks = crash_marks(sv);
+
+    channel_send(c->channel, CHANNEL_ADOPT, number, 0, NULL, marks);
+    if (marks >= 0)
+        close(marks);
+}
+
 static void adopt_all(void *ctx)
 {
     struct supervisor *sv = ctx;
-    const char        *path = sv->current ? sv->current->config->spool.path : NULL;
-    DIR               *d;
-    struct dirent     *e;
+    const char *path = sv->current ? sv->current->config->spool.path : NULL;
+    DIR *d;
+    struct dirent *e;
 
     sv->adopt_timer = NULL;
     d = path && !sv->stopping ? opendir(path) : NULL;
     while (d && (e = readdir(d))) {
-        unsigned      number;
-        char          rest;
+        unsigned number;
+        char rest;
         struct child *c;
-        char         *shard;
+        char *shard;
 
         if (sscanf(e->d_name, "shard-%u%c", &number, &rest) != 1 || number >= WORKER_SHARDS ||
-            is_expected(sv, number))
+            sv->empty[number] || is_expected(sv, number))
             continue;
         shard = mem_printf("%s/%s", path, e->d_name);
         c = is_taken(shard) ? NULL : least_loaded(sv);
         free(shard);
         if (c)
-            channel_send(c->channel, CHANNEL_ADOPT, number, 0, NULL, -1);
+            give(sv, c, number);
     }
     if (d)
         closedir(d);

@@ -19,6 +19,8 @@
 #include "util/mem.h"
 
 #define WATCH_USEC 1000000u
+#define ADOPT_EVERY \
+    3u /* watches: who leaves a shard need not be a child of ours, if a gateway was killed */
 
 void supervisor_stopped(struct supervisor *sv)
 {
@@ -26,7 +28,7 @@ void supervisor_stopped(struct supervisor *sv)
 
     LIST_EACH_SAFE (&sv->old, it, tmp) {
         struct generation *g = CONTAINER(it, struct generation, link);
-        size_t             n = generation_alive(g);
+        size_t n = generation_alive(g);
 
         alive += n;
         if (!n)
@@ -59,7 +61,7 @@ static void stop(struct supervisor *sv, int sig)
 
 static void reap(struct supervisor *sv)
 {
-    int   status;
+    int status;
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
@@ -90,6 +92,8 @@ static void on_watch(void *ctx)
     struct supervisor *sv = ctx;
 
     crash_watch(sv);
+    if (++sv->watches % ADOPT_EVERY == 0)
+        adopt_soon(sv);
     if (notify_watchdog_usec())
         notify_service("WATCHDOG=1");
     log_flush();
@@ -98,7 +102,7 @@ static void on_watch(void *ctx)
 
 static void watch_signals(struct supervisor *sv)
 {
-    static const int numbers[4] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    static const int numbers[4] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 
     for (int i = 0; i < 4; i++) {
         sv->signals[i] = evsignal_new(loop_base(sv->loop), numbers[i], on_signal, sv);
@@ -110,7 +114,7 @@ static void watch_signals(struct supervisor *sv)
  * what stands there then. */
 static char *own_program(void)
 {
-    char    path[PATH_MAX];
+    char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
 
     if (n <= 0)
@@ -121,9 +125,10 @@ static char *own_program(void)
 
 static int open_log(const struct config *cfg)
 {
-    struct log_config lc = {.level = (int)cfg->log.level + POSTERN_LOG_ERROR,
-                            .format = (int)cfg->log.format, .file = cfg->log.file};
-    int               r = log_open(&lc);
+    struct log_config lc = { .level = (int)cfg->log.level + POSTERN_LOG_ERROR,
+                             .format = (int)cfg->log.format,
+                             .file = cfg->log.file };
+    int r = log_open(&lc);
 
     if (r < 0)
         fprintf(stderr, "postern: can't write the log %s: %s\n", lc.file, strerror(-r));
@@ -132,8 +137,8 @@ static int open_log(const struct config *cfg)
 
 static int begin(struct supervisor *sv)
 {
-    struct config_errors errors = {0};
-    int                  code = generation_prepare(sv, &sv->next, &errors);
+    struct config_errors errors = { 0 };
+    int code = generation_prepare(sv, &sv->next, &errors);
 
     if (!code)
         code = front_open(sv);
@@ -178,8 +183,9 @@ static void end(struct supervisor *sv)
 
 int supervisor_run(const char *config_dir, const char *state)
 {
-    struct supervisor sv = {.config_dir = config_dir, .state = state, .control_fd = -1, .board_fd = -1,
-                            .spool_lock = -1};
+    struct supervisor sv = {
+        .config_dir = config_dir, .state = state, .control_fd = -1, .board_fd = -1, .spool_lock = -1
+    };
 
     sv.started = clock_mono();
     sv.program = own_program();

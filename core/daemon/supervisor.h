@@ -10,6 +10,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/daemon.h"
+#include "daemon/worker.h"
 #include "util/list.h"
 #include "util/loop.h"
 
@@ -51,7 +52,6 @@ struct strike { /* against a message that was there when a worker died */
     uint64_t id;
     unsigned n;
     char     text[400]; /* plugin, signal, when */
-    unsigned shard;
 };
 
 struct supervisor {
@@ -60,7 +60,8 @@ struct supervisor {
     struct loop       *loop;
     struct scoreboard *board;
     int                board_fd;
-    unsigned char      rows[SCORE_WORKERS]; /* 1: taken */
+    unsigned char      rows[SCORE_WORKERS];  /* 1: taken */
+    unsigned char      empty[WORKER_SHARDS]; /* 1: known to hold nothing, and nobody has it */
     struct listeners  *listeners;
     int                control_fd;
     int                spool_lock; /* on the spool's folder: one gateway each */
@@ -77,6 +78,9 @@ struct supervisor {
     size_t             strikes_n;
     struct event      *signals[4];
     struct loop_timer *watch_timer, *adopt_timer;
+    unsigned           watches;
+    int                again; /* a reload was asked for during a reload */
+    int64_t            memory_at; /* a generation was last replaced because of its size; 0: never */
     int                stopping, code;
     char               last_error[2048]; /* of the last reload that failed */
     int64_t            started;
@@ -90,12 +94,15 @@ void supervisor_stopped(struct supervisor *sv); /* a child has gone while stoppi
 /* Takes a snapshot, has it validated by a child, binds what it wants to listen on. 0, or a sysexits code
  * with one error a line in errors. */
 int  generation_prepare(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
+/* The current one once more, from the same bytes. */
+int  generation_repeat(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
 /* Takes its spool for this gateway. 0, or a sysexits code with the error in errors. */
 int  generation_lock(struct generation *g, struct config_errors *errors);
 void generation_start(struct generation *g);
 void generation_drain(struct generation *g, const char *why);
 void generation_free(struct generation **g); /* all its children have gone */
 void generation_listeners(struct supervisor *sv); /* closes what no generation wants any more */
+int    generation_wants(const struct generation *g, const char *endpoint); /* g may be NULL */
 size_t generation_alive(const struct generation *g);
 
 /* child.c */
@@ -107,11 +114,13 @@ struct child *child_pick(struct supervisor *sv); /* a ready worker, in turn; NUL
 
 /* crash.c */
 void crash_note(struct supervisor *sv, const struct child *c, int status); /* reads its row */
-void crash_tell(struct supervisor *sv, struct child *c); /* HOLD and SUSPECT for a new worker */
+int  crash_marks(const struct supervisor *sv); /* a file of them, to be closed; -1: there are none */
+void crash_held(struct supervisor *sv, struct child *c, uint64_t id); /* it did what the mark wanted */
 void crash_watch(struct supervisor *sv); /* beats and memory, once a second */
 
 /* reload.c */
 void reload_begin(struct supervisor *sv);
+void reload_same(struct supervisor *sv); /* new workers, but not the configuration that is there now */
 void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
 void reload_failed(struct supervisor *sv, const char *why);
 void adopt_soon(struct supervisor *sv);

@@ -33,7 +33,7 @@
 static void look_drained(void *ctx)
 {
     struct worker *w = ctx;
-    size_t         busy = hosts_streams(w->hosts) + hosts_submissions(w->hosts) + queue_in_flight(w->queue);
+    size_t busy = hosts_streams(w->hosts) + hosts_submissions(w->hosts) + queue_in_flight(w->queue);
 
     w->drain_timer = NULL;
     if (!busy || loop_now(w->loop) > w->drain_until) {
@@ -70,7 +70,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 static void beat(void *ctx)
 {
-    struct worker    *w = ctx;
+    struct worker *w = ctx;
     struct score_row *row = w->row;
     struct queue_counts c;
 
@@ -99,6 +99,27 @@ static void flush_log(void *ctx)
 
 /* --- the channel --- */
 
+static void take_marks(struct worker *w, int fd)
+{
+    struct channel_message m;
+
+    for (off_t at = 0; fd >= 0 && pread(fd, &m, sizeof m, at) == (ssize_t)sizeof m;
+         at += (off_t)sizeof m) {
+        m.text[sizeof m.text - 1] = '\0';
+        if (m.verb == CHANNEL_HOLD)
+            queue_quarantine(w->queue, m.id, m.text);
+        else if (m.verb == CHANNEL_SUSPECT)
+            queue_suspect(w->queue, m.id);
+    }
+}
+
+static void on_held(void *ctx, uint64_t id)
+{
+    struct worker *w = ctx;
+
+    channel_send(w->setup->channel, CHANNEL_HELD, 0, id, NULL, -1);
+}
+
 static void on_message(struct worker *w, const struct channel_message *m, int fd)
 {
     switch (m->verb) {
@@ -106,6 +127,7 @@ static void on_message(struct worker *w, const struct channel_message *m, int fd
         control_take(w->control, fd, (char)m->arg);
         return;
     case CHANNEL_ADOPT:
+        take_marks(w, fd);
         worker_shard_adopt(w, m->arg);
         break;
     case CHANNEL_NOTICE:
@@ -123,9 +145,9 @@ static void on_message(struct worker *w, const struct channel_message *m, int fd
 
 static void on_channel(evutil_socket_t channel, short what, void *arg)
 {
-    struct worker         *w = arg;
+    struct worker *w = arg;
     struct channel_message m;
-    int                    fd = -1, r;
+    int fd = -1, r;
 
     (void)what;
     while ((r = channel_receive(channel, &m, &fd)) > 0)
@@ -137,11 +159,11 @@ static void on_channel(evutil_socket_t channel, short what, void *arg)
     worker_drain(w, "the supervisor has gone");
 }
 
-/* What must be known before the first delivery comes first, then GO. */
+/* GO brings what must be known before the first delivery. */
 static int await_go(struct worker *w)
 {
     struct channel_message m;
-    int                    fd = -1, r;
+    int fd = -1, r;
 
     for (int waited = 0; waited < GO_WAIT_MSEC;) {
         r = channel_receive(w->setup->channel, &m, &fd);
@@ -152,14 +174,12 @@ static int await_go(struct worker *w)
             waited++;
             continue;
         }
+        if (m.verb == CHANNEL_GO)
+            take_marks(w, fd);
         if (fd >= 0)
             close(fd);
         if (m.verb == CHANNEL_GO)
             return 0;
-        if (m.verb == CHANNEL_HOLD)
-            queue_quarantine(w->queue, m.id, m.text);
-        else if (m.verb == CHANNEL_SUSPECT)
-            queue_suspect(w->queue, m.id);
     }
     return -ETIMEDOUT;
 }
@@ -178,14 +198,16 @@ static int fail(struct worker *w, int code, const char *what, const char *why)
 static int open_parts(struct worker *w)
 {
     const struct config *cfg = w->plan.config;
-    struct queue_setup   setup = {.loop = w->loop, .config = cfg, .routes = w->plan.routes};
-    struct host_env      env = {.loop = w->loop, .config = cfg, .routes = w->plan.routes, .row = w->row};
-    char                 why[512];
-    int                  r = dns_new(w->loop, &cfg->dns, &w->dns, why, sizeof why);
+    struct queue_setup setup = { .loop = w->loop, .config = cfg, .routes = w->plan.routes };
+    struct host_env env = {
+        .loop = w->loop, .config = cfg, .routes = w->plan.routes, .row = w->row
+    };
+    char why[512];
+    int r = dns_new(w->loop, &cfg->dns, &w->dns, why, sizeof why);
 
     if (r < 0)
         return fail(w, EX_UNAVAILABLE, "the resolver can't start", why);
-    setup.carrier = (struct queue_carrier){NULL, hosts_deliver, hosts_cancel};
+    setup.carrier = (struct queue_carrier){ NULL, hosts_deliver, hosts_cancel };
     setup.row = w->row;
     env.dns = w->dns;
     env.listener_fd = listeners_fd;
@@ -193,11 +215,15 @@ static int open_parts(struct worker *w)
     /* The hosts need the queue, the queue its carrier: the queue is made first and told last. */
     if (queue_new(&setup, &w->queue) < 0)
         return fail(w, EX_CONFIG, "the queue can't start", "a bad retry list");
+    queue_on_held(w->queue, on_held, w);
     if (await_go(w) < 0)
         return fail(w, EX_SOFTWARE, "the worker can't start", "the supervisor said nothing");
     r = worker_shard_open(w, why, sizeof why);
     if (r < 0)
-        return fail(w, r == -EBUSY ? EX_TEMPFAIL : r == -EACCES ? EX_NOPERM : EX_CANTCREAT,
+        return fail(w,
+                    r == -EBUSY        ? EX_TEMPFAIL
+                        : r == -EACCES ? EX_NOPERM
+                                       : EX_CANTCREAT,
                     "the spool can't be opened", why);
     queue_set_spool(w->queue, w->spool);
     env.spool = w->spool;
@@ -214,17 +240,19 @@ static int open_parts(struct worker *w)
 static void on_stack_wanted(int sig)
 {
     static const char head[] = "postern: this worker stands still; its stack:\n";
-    void             *frames[64];
+    void *frames[64];
+    int saved = errno;
 
     (void)sig;
-    if (write(STDERR_FILENO, head, sizeof head - 1) > 0)
-        backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+    if (write(log_fd(), head, sizeof head - 1) > 0)
+        backtrace_symbols_fd(frames, backtrace(frames, 64), log_fd());
+    errno = saved;
 }
 
 static void prepare_stack(void)
 {
-    struct sigaction a = {.sa_handler = on_stack_wanted, .sa_flags = SA_RESTART};
-    void            *frame[1];
+    struct sigaction a = { .sa_handler = on_stack_wanted, .sa_flags = SA_RESTART };
+    void *frame[1];
 
     backtrace(frame, 1);
     sigaction(SIGUSR2, &a, NULL);
@@ -232,7 +260,7 @@ static void prepare_stack(void)
 
 static void watch(struct worker *w)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const int numbers[2] = { SIGTERM, SIGINT };
 
     for (int i = 0; i < 2; i++) {
         w->signals[i] = evsignal_new(loop_base(w->loop), numbers[i], on_signal, w);
@@ -240,14 +268,19 @@ static void watch(struct worker *w)
     }
     prepare_stack();
     fcntl(w->setup->channel, F_SETFL, O_NONBLOCK);
-    w->channel_event = event_new(loop_base(w->loop), w->setup->channel, EV_READ | EV_PERSIST, on_channel, w);
+    w->channel_event =
+        event_new(loop_base(w->loop), w->setup->channel, EV_READ | EV_PERSIST, on_channel, w);
     event_add(w->channel_event, NULL);
 }
 
 static void go(struct worker *w, int64_t began)
 {
-    struct control_env env = {.loop = w->loop, .config = w->plan.config, .hosts = w->hosts,
-                              .queue = w->queue, .spool = w->spool, .started = began};
+    struct control_env env = { .loop = w->loop,
+                               .config = w->plan.config,
+                               .hosts = w->hosts,
+                               .queue = w->queue,
+                               .spool = w->spool,
+                               .started = began };
     struct spool_stats s;
 
     w->control = control_new(&env);
@@ -300,8 +333,8 @@ static void close_parts(struct worker *w)
 static int load_plan(int fd, struct plan *ret, struct config_errors *errors)
 {
     struct stat st;
-    void       *bytes;
-    int         r;
+    void *bytes;
+    int r;
 
     if (fstat(fd, &st) < 0)
         return -errno;
@@ -315,22 +348,24 @@ static int load_plan(int fd, struct plan *ret, struct config_errors *errors)
 
 static int open_log(const struct config *cfg)
 {
-    return log_open(&(struct log_config){.level = (int)cfg->log.level + POSTERN_LOG_ERROR,
-                                         .format = (int)cfg->log.format, .file = cfg->log.file});
+    return log_open(&(struct log_config){ .level = (int)cfg->log.level + POSTERN_LOG_ERROR,
+                                          .format = (int)cfg->log.format,
+                                          .file = cfg->log.file });
 }
 
 static int begin(struct worker *w)
 {
-    struct config_errors errors = {0};
-    struct scoreboard   *board = scoreboard_map(w->setup->scoreboard_fd);
-    char                 why[256];
-    int                  code = 0;
+    struct config_errors errors = { 0 };
+    struct scoreboard *board = scoreboard_map(w->setup->scoreboard_fd);
+    char why[256];
+    int code = 0;
 
     if (!board)
         return fail(w, EX_OSERR, "no scoreboard", strerror(errno));
     w->row = &board->rows[w->setup->row];
     if (load_plan(w->setup->snapshot_fd, &w->plan, &errors) < 0)
-        code = fail(w, EX_CONFIG, "the configuration", errors.n ? errors.lines[0] : "can't be loaded");
+        code =
+            fail(w, EX_CONFIG, "the configuration", errors.n ? errors.lines[0] : "can't be loaded");
     config_errors_free(&errors);
     if (code)
         return code;
@@ -345,9 +380,9 @@ static int begin(struct worker *w)
 
 int worker_run(const struct worker_setup *setup)
 {
-    struct worker w = {.setup = setup};
-    int64_t       began = clock_mono();
-    int           code = begin(&w);
+    struct worker w = { .setup = setup };
+    int64_t began = clock_mono();
+    int code = begin(&w);
 
     if (!code) {
         w.loop = loop_new((unsigned)w.plan.config->server.offload_threads);
@@ -369,9 +404,9 @@ static void add_wanted(void *ctx, const char *endpoint, const char *where)
 
 int worker_probe(int snapshot_fd)
 {
-    struct plan          plan = {0};
-    struct config_errors errors = {0};
-    json_t              *listen = json_array(), *lines = json_array(), *answer;
+    struct plan plan = { 0 };
+    struct config_errors errors = { 0 };
+    json_t *listen = json_array(), *lines = json_array(), *answer;
 
     load_plan(snapshot_fd, &plan, &errors);
     for (size_t i = 0; i < errors.n; i++)

@@ -19,29 +19,37 @@
 #include "util/clock.h"
 #include "util/text.h"
 
-#define LOG_GATHER_MAX 65536u /* bytes gathered before they are written without waiting for the turn */
-#define LOG_VALUE_MAX  400u
+#define LOG_GATHER_MAX \
+    65536u /* bytes gathered before they are written without waiting for the turn */
+#define LOG_VALUE_MAX 400u
 
 static struct {
     pthread_mutex_t lock;
-    int             fd, level, format, journal;
-    struct buf      out;
-    int64_t         second; /* whose text is cached in stamp */
-    char            stamp[32];
-} the_log = {PTHREAD_MUTEX_INITIALIZER, STDERR_FILENO, POSTERN_LOG_INFO, LOG_TEXT, 0, {0}, 0, ""};
+    int fd, level, format, journal;
+    struct buf out;
+    int64_t second; /* whose text is cached in stamp */
+    char stamp[32];
+} the_log = {
+    PTHREAD_MUTEX_INITIALIZER, STDERR_FILENO, POSTERN_LOG_INFO, LOG_TEXT, 0, { 0 }, 0, ""
+};
 
-static const char *const level_names[] = {"emerg",   "alert",  "crit", "error",
-                                          "warning", "notice", "info", "debug"};
+static const char *const level_names[] = { "emerg",   "alert",  "crit", "error",
+                                           "warning", "notice", "info", "debug" };
 
-/* systemd tells which file is its journal (sd-daemon(3)); then a line may begin with its priority. */
+/* systemd says which file is its journal (sd-daemon(3)); then lines may begin with a priority. */
 static int is_journal(int fd)
 {
-    const char        *s = getenv("JOURNAL_STREAM");
+    const char *s = getenv("JOURNAL_STREAM");
     unsigned long long dev, ino;
-    struct stat        st;
+    struct stat st;
 
     return s && sscanf(s, "%llu:%llu", &dev, &ino) == 2 && !fstat(fd, &st) && st.st_dev == dev &&
-           st.st_ino == ino;
+        st.st_ino == ino;
+}
+
+int log_fd(void)
+{
+    return the_log.fd;
 }
 
 int log_open(const struct log_config *cfg)
@@ -117,7 +125,8 @@ static const char *unquote(const char *s, struct buf *value)
     for (s++; *s && *s != '"'; s++) {
         unsigned byte;
 
-        /* Two digits, looked at first: sscanf would take one, or a sign, and we would step over the end. */
+        /* Two digits, looked at first: sscanf would take one, or a sign, and we would step over
+         * the end. */
         if (*s == '\\' && s[1] == 'x' && isxdigit((unsigned char)s[2]) &&
             isxdigit((unsigned char)s[3]) && sscanf(s + 2, "%2x", &byte) == 1) {
             buf_addc(value, (char)byte);
@@ -133,7 +142,7 @@ static const char *unquote(const char *s, struct buf *value)
 
 static void add_pairs_json(struct buf *b, const char *s)
 {
-    struct buf value = {0};
+    struct buf value = { 0 };
 
     while (*s) {
         const char *key = s, *end = strpbrk(s, "= ");
@@ -157,7 +166,8 @@ static void add_pairs_json(struct buf *b, const char *s)
     buf_free(&value);
 }
 
-static void add_line(struct buf *b, int level, const char *where, const char *event, const char *pairs)
+static void add_line(struct buf *b, int level, const char *where, const char *event,
+                     const char *pairs)
 {
     if (the_log.format == LOG_JSON) {
         buf_adds(b, "{\"time\":\"");
@@ -198,9 +208,9 @@ static void one_line(char *s)
 
 void log_vevent(int level, const char *where, const char *event, const char *fmt, va_list ap)
 {
-    char    small[1024], *text = small, *big = NULL;
+    char small[1024], *text = small, *big = NULL;
     va_list again;
-    int     n;
+    int n;
 
     if (level < 0 || level > POSTERN_LOG_DEBUG || !log_enabled(level))
         return;
@@ -231,10 +241,10 @@ void log_event(int level, const char *where, const char *event, const char *fmt,
 
 const char *log_qn(const char *s, size_t len)
 {
-    static _Thread_local char     ring[8][LOG_VALUE_MAX * 4 + 8];
+    static _Thread_local char ring[8][LOG_VALUE_MAX * 4 + 8];
     static _Thread_local unsigned turn;
-    char                         *out = ring[turn++ % 8];
-    struct buf                    b = {0};
+    char *out = ring[turn++ % 8];
+    struct buf b = { 0 };
 
     if (!s)
         return "-";

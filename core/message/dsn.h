@@ -34,8 +34,9 @@ struct dsn {
     const char *head;     /* start of the original content, at least the whole header section */
     size_t      head_len;
     uint64_t    content_size;
-    uint64_t    body_max; /* return up to this many bytes of body: whole message as message/rfc822 when it
-                             fits in head, else text/rfc822-headers with the full header section */
+    uint64_t    body_max; /* return up to this many bytes of body: the whole message as
+                             message/rfc822 when it fits in head, else text/rfc822-headers with the
+                             full header section */
     int         utf8;     /* original used SMTPUTF8: message/global types (RFC 6533) */
 };
 

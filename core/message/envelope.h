@@ -1,5 +1,5 @@
-/* message/envelope.h: who a message is from and to, and what has become of each recipient, in memory
- * and as the bytes that the spool keeps (MESSAGE and STATE records).
+/* message/envelope.h: who a message is from and to, and what has become of each recipient, in
+ * memory and as the bytes that the spool keeps (MESSAGE and STATE records).
  *
  * A million of these may be in memory: one allocation each, strings packed behind the struct. */
 #ifndef MESSAGE_ENVELOPE_H

@@ -10,8 +10,8 @@
 #include "util/loop.h"
 
 struct stream_config {
-    size_t input_max;  /* bytes of unconsumed input kept before reading pauses; default 256 KiB     */
-    size_t output_max; /* bytes of queued output before stream_write says -ENOBUFS; default 1 MiB    */
+    size_t input_max;  /* bytes of unconsumed input kept before reading pauses; default 256 KiB   */
+    size_t output_max; /* bytes of queued output before stream_write says -ENOBUFS; default 1 MiB */
 };
 
 /* What each stream of one plugin instance shares. */
@@ -20,20 +20,23 @@ struct stream_owner {
     const char  *name; /* instance, for logs */
     size_t       open; /* streams that stand now, also those that linger in close */
     struct list  all;  /* these streams; made by the first one */
-    void       (*enter)(struct stream_owner *); /* called before and after each plugin callback, so  */
-    void       (*leave)(struct stream_owner *); /* that the scoreboard knows who is running; NULL ok */
+    /* Called before and after each plugin callback, so that the scoreboard knows who is running;
+     * both may be NULL. */
+    void (*enter)(struct stream_owner *);
+    void (*leave)(struct stream_owner *);
     const struct stream_config *config; /* NULL: the defaults */
 };
 
-/* A connected or accepted socket becomes a stream; takes fd (made non-blocking). peer may be NULL. */
+/* A connected or accepted socket becomes a stream; takes fd (made non-blocking). */
 postern_stream *stream_from_fd(struct stream_owner *o, int fd, uint32_t info_flags);
 
-int  stream_connect(struct stream_owner *o, const char *address, uint16_t port, uint64_t timeout_usec,
-                    postern_stream_cb *cb, void *ctx, postern_stream **ret);
+int  stream_connect(struct stream_owner *o, const char *address, uint16_t port,
+                    uint64_t timeout_usec, postern_stream_cb *cb, void *ctx, postern_stream **ret);
 void stream_events(postern_stream *s, postern_stream_cb *cb, void *ctx);
 size_t stream_peek(postern_stream *s, const char **ret_data);
 void   stream_consume(postern_stream *s, size_t n);
-int    stream_line(postern_stream *s, size_t max, const char **ret_line, size_t *ret_len, int *ret_eol);
+int    stream_line(postern_stream *s, size_t max, const char **ret_line, size_t *ret_len,
+                   int *ret_eol);
 int    stream_write(postern_stream *s, const void *data, size_t len);
 int    stream_printf(postern_stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int    stream_content(postern_stream *s, postern_content *c, uint64_t at, uint32_t flags);
@@ -57,8 +60,8 @@ int net_bind(const char *endpoint, int *ret_fd, char *why, size_t why_size);
 int net_endpoint_check(const char *endpoint, const char **reterr_why); /* syntax only */
 
 struct listener;
-/* Starts accepting on fd (which stays the caller's). Up to 64 connections a turn; EMFILE and the like
- * pause accepting for a second, with a log line, instead of spinning. */
+/* Starts accepting on fd (which stays the caller's). Up to 64 connections a turn; EMFILE and the
+ * like pause accepting for a second, with a log line, instead of spinning. */
 struct listener *listener_new(struct stream_owner *o, int fd, postern_accept_cb *accept, void *ctx);
 void             listener_free(struct listener **l);
 

@@ -211,13 +211,20 @@ int hosts_deliver(void *ctx, const char *transport, postern_job *job)
     return r;
 }
 
+static void host_cancel(postern_host *h, postern_job *job)
+{
+    host_enter(h, queue_job_message(job));
+    h->instance->descriptor->transport->cancel(h->self, job);
+    host_leave(h);
+}
+
 void hosts_cancel(void *ctx, const char *transport, postern_job *job)
 {
     struct hosts *hs = ctx;
     postern_host *h = map_get(hs->transports, transport);
 
     if (h && h->instance->descriptor->transport)
-        h->instance->descriptor->transport->cancel(h->self, job);
+        host_cancel(h, job);
 }
 
 int hosts_attach(struct hosts *hs, const char *ingress, int fd)

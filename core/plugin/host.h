@@ -46,7 +46,8 @@ size_t hosts_submissions(const struct hosts *h);
 int  hosts_deliver(void *ctx, const char *transport, postern_job *job);
 void hosts_cancel(void *ctx, const char *transport, postern_job *job);
 
-/* Gives a connection to an ingress that attaches (name NULL: the first that does). Takes fd. -errno. */
+/* Gives a connection to an ingress that attaches (name NULL: the first that does). Takes fd. 0 or
+ * -errno. */
 int hosts_attach(struct hosts *h, const char *ingress, int fd);
 
 /* A submission on behalf of the core itself (`postern send`): the same road as a plugin's. */

@@ -57,17 +57,20 @@ void        host_submit_free(postern_submit *);
 void        host_submit_free_all(postern_host *); /* the loop does not turn any more */
 
 /* pending.c */
-int  host_after(postern_host *, uint64_t usec, postern_done *, void *ctx, uint64_t *ret_id);
-int  host_watch(postern_host *, int fd, unsigned events, postern_ready *, void *ctx, uint64_t *ret_id);
-void host_forget(postern_host *, uint64_t id);
-int  host_resolve_mx(postern_host *, const char *domain, postern_mx_cb *, void *ctx, uint64_t *ret_id);
-int  host_resolve_host(postern_host *, const char *name, postern_host_cb *, void *ctx, uint64_t *ret_id);
-void host_forget_all(postern_host *);
+int  host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, uint64_t *ret_id);
+int  host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, void *ctx,
+                uint64_t *ret_id);
+void host_forget(postern_host *h, uint64_t id);
+int  host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx,
+                     uint64_t *ret_id);
+int  host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, void *ctx,
+                       uint64_t *ret_id);
+void host_forget_all(postern_host *h);
 
 /* host.c */
-void host_enter(postern_host *, uint64_t message); /* around a plugin's callback, for the scoreboard */
+void host_enter(postern_host *, uint64_t message); /* around a plugin's callback: scoreboard */
 void host_leave(postern_host *);
-void host_submit_notice(postern_submit *); /* from the core to the postmaster: if it fails it is held */
+void host_submit_notice(postern_submit *); /* to the postmaster: if it fails it is held */
 void host_listener_start(postern_host *, struct host_listener *);
 
 #endif

@@ -10,9 +10,10 @@ struct plugin_catalog;
 struct plugin_catalog *plugin_catalog_new(void);
 void                   plugin_catalog_free(struct plugin_catalog **c); /* unloads nothing */
 
-/* Loads module `name` (RTLD_NOW | RTLD_LOCAL through libltdl) and vets its descriptor before any plugin
- * code runs: ABI version, sizes, names, option table. 0; -ENOENT no such file; -EINVAL refused; the
- * reason in words in why ("built for plugin ABI 2, this is postern 0.1.0 with ABI 1: rebuild it"). */
+/* Loads module `name` (RTLD_NOW | RTLD_LOCAL through libltdl) and vets its descriptor before any
+ * plugin code runs: ABI version, sizes, names, option table. 0; -ENOENT no such file; -EINVAL
+ * refused; the reason in words in why ("built for plugin ABI 2, this is postern 0.1.0 with ABI 1:
+ * rebuild it"). */
 int plugin_load(struct plugin_catalog *c, const char *name, const struct postern_plugin **ret,
                 const char **ret_path, char *why, size_t why_size);
 

@@ -1,5 +1,5 @@
-/* plugin/submit.c: a message on its way in: from the plugin's hands, through the checks that hold for
- * every ingress, into the spool, and from there to the queue. */
+/* plugin/submit.c: a message on its way in: from the plugin's hands, through the checks that hold
+ * for every ingress, into the spool, and from there to the queue. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,8 @@ static int size_limit(const postern_host *h, uint64_t size)
     return max > 0 && size > (uint64_t)max ? -EFBIG : 0;
 }
 
-/* What goes into MAIL and RCPT of the next hop must be one address and nothing else, whoever says it. */
+/* What goes into MAIL and RCPT of the next hop must be one address and nothing else, whoever
+ * says it. */
 static int is_address(const char *text)
 {
     struct postern_address a = { .size = sizeof a };

@@ -118,7 +118,7 @@ static int msg_matches(const struct queue_filter *f, const struct qmsg *m)
 /* The first message after that id. Normally it is still there; if it has gone, the ring is searched. */
 static struct list *after_id(const struct queue *q, uint64_t after)
 {
-    struct qmsg *m = after ? idmap_get(q->by_id, after) : NULL;
+    struct qmsg *m = after ? index_get(&q->by_id, after) : NULL;
 
     if (m)
         return m->link.next;
@@ -139,7 +139,7 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
     *ret_next = 0;
     if (f->id) { /* one look instead of a search */
         uint64_t     id;
-        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : idmap_get(q->by_id, id);
+        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
         if (m && !after && msg_matches(f, m))
             json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
@@ -240,7 +240,7 @@ size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_actio
         why = action == QUEUE_HOLD ? "held by an operator" : NULL;
     if (f->id) {
         uint64_t     id;
-        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : idmap_get(q->by_id, id);
+        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
         n = m && msg_matches(f, m) ? act_msg(q, m, f, action, why, who) : 0;
     } else {

@@ -24,7 +24,7 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
     j->next_hops = r->next_hops;
     j->next_hop_n = r->next_hop_n;
     j->params = r->params;
-    j->domain = mem_strdup(r->domain);
+    j->domain = intern_ref(q->texts, r->domain);
     text_id(m->id, j->id, sizeof j->id);
     return j;
 }
@@ -34,7 +34,7 @@ void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten)
     postern_job *j = *pj;
 
     if (j->n == j->cap) {
-        j->cap = j->cap * 2 < QUEUE_JOB_RCPTS ? j->cap * 2 : QUEUE_JOB_RCPTS;
+        j->cap = (uint16_t)(j->cap * 2u < QUEUE_JOB_RCPTS ? j->cap * 2u : QUEUE_JOB_RCPTS);
         j = *pj = mem_realloc(j, sizeof *j + j->cap * sizeof j->r[0]);
     }
     j->r[j->n++] = (struct job_rcpt){.index = (uint32_t)index, .rcpt = rcpt, .addr = rewritten};
@@ -58,8 +58,8 @@ void job_free(postern_job **pj)
     for (size_t i = 0; i < j->n; i++)
         job_rcpt_done(&j->r[i]);
     intern_unref(j->queue->texts, &j->decision);
+    intern_unref(j->queue->texts, &j->domain);
     content_unref(&j->content);
-    free(j->domain);
     free(j);
 }
 
@@ -101,7 +101,7 @@ static void drop_withdrawn(postern_job *j)
             j->r[kept] = j->r[i];
         kept++;
     }
-    j->n = j->unsettled = kept;
+    j->n = j->unsettled = (uint16_t)kept;
 }
 
 static void settle_all(postern_job *j, uint32_t fate, uint32_t cause, uint16_t subject,

@@ -4,6 +4,7 @@
 
 #include <postern/mail.h>
 
+#include "queue/index.h"
 #include "queue/queue.h"
 #include "util/heap.h"
 #include "util/intern.h"
@@ -71,6 +72,7 @@ struct job_rcpt {
     char       *remote;
 };
 
+/* All that is due has one while it waits for its turn: after an outage that may be the whole queue. */
 struct postern_job {
     struct list                   link; /* in dest.waiting, queue.flying or queue.finished */
     struct queue                 *queue;
@@ -80,11 +82,11 @@ struct postern_job {
     const char *const            *next_hops;
     size_t                        next_hop_n;
     const struct postern_strings *params;
-    char                         *domain;
+    const char                   *domain; /* interned */
     postern_content              *content;
     int64_t                       started, deadline; /* monotonic; 0: not started */
-    size_t                        n, cap, unsettled;
-    int                           stopped; /* taken back because the gateway stops: that was no try */
+    uint16_t                      n, cap, unsettled; /* QUEUE_JOB_RCPTS at most */
+    uint8_t                       stopped; /* taken back because the gateway stops: that was no try */
     char                          id[16];
     struct job_rcpt               r[];
 };
@@ -102,12 +104,15 @@ struct queue {
 
     struct list   messages; /* struct qmsg, by id */
     struct qmsg  *inserted; /* the last one, if it is still there */
-    struct idmap *by_id;
+    struct msg_index by_id;
     struct idmap *marked;  /* id to struct mark: quarantined or suspected */
+    void        (*held)(void *ctx, uint64_t id); /* one of them was put on hold; may be NULL */
+    void         *held_ctx;
     uint64_t      suspect; /* the one that may be in flight now; 0: none */
     struct score_row *row;
     size_t        count;
-    struct heap   due; /* struct qmsg */
+    size_t        most; /* that count was since memory was last given back */
+    struct heap   due;  /* struct qmsg */
 
     struct map *dests; /* key to struct qdest */
     struct list ready; /* struct qdest: round robin */

@@ -14,13 +14,13 @@
 #define SUSPECT_AGAIN 100000 /* usec until a suspect looks whether it is its turn */
 
 struct mark {
-    int  suspect;
+    int suspect;
     char why[];
 };
 
 static void mark(struct queue *q, uint64_t id, int suspect, const char *why)
 {
-    size_t       len = strlen(why) + 1;
+    size_t len = strlen(why) + 1;
     struct mark *m = mem_alloc(sizeof *m + len);
 
     m->suspect = suspect;
@@ -39,11 +39,17 @@ void queue_suspect(struct queue *q, uint64_t id)
     mark(q, id, 1, "");
 }
 
+void queue_on_held(struct queue *q, void (*held)(void *ctx, uint64_t id), void *ctx)
+{
+    q->held = held;
+    q->held_ctx = ctx;
+}
+
 static void hold_all(struct queue *q, struct qmsg *m, const char *why)
 {
-    static const uint16_t held[3] = {4, 3, 0};
-    char                  id[16];
-    int                   changed = 0;
+    static const uint16_t held[3] = { 4, 3, 0 };
+    char id[16];
+    int changed = 0;
 
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         struct qrcpt *r = &m->rcpts[i];
@@ -56,21 +62,28 @@ static void hold_all(struct queue *q, struct qmsg *m, const char *why)
     }
     if (!changed)
         return; /* it was held before */
-    log_event(POSTERN_LOG_ERROR, "queue", "message.held", "id=%s why=%s", text_id(m->id, id, sizeof id),
-              log_q(why));
+    log_event(POSTERN_LOG_ERROR, "queue", "message.held", "id=%s why=%s",
+              text_id(m->id, id, sizeof id), log_q(why));
     msg_settled(q, m, 1);
 }
 
 static void quarantine_apply(struct queue *q, struct qmsg *m)
 {
-    struct mark *k = idmap_get(q->marked, m->id);
+    uint64_t id = m->id;
+    struct mark *k = idmap_get(q->marked, id);
 
     if (!k)
         return;
-    if (k->suspect)
+    if (k->suspect) {
         m->suspect = 1;
-    else
-        hold_all(q, m, k->why);
+        return;
+    }
+    /* Once: who releases it wants it tried again, whatever is adopted later. */
+    idmap_del(q->marked, id);
+    hold_all(q, m, k->why);
+    free(k);
+    if (q->held)
+        q->held(q->held_ctx, id);
 }
 
 void quarantine_apply_all(struct queue *q)

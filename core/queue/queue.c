@@ -3,6 +3,7 @@
 #include "queue/private.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 #include "util/mem.h"
 #include "util/text.h"
 
-#define SWEEP_USEC 60000000u
+#define SWEEP_USEC    60000000u
+#define GIVE_BACK_MIN 10000u /* messages */
 
 static void queue_work(void *ctx);
 static void arm_sweep(struct queue *q);
@@ -49,7 +51,6 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
         }
     }
     q->texts = intern_new();
-    q->by_id = idmap_new();
     q->marked = idmap_new();
     q->dests = map_new();
     list_init(&q->messages);
@@ -76,7 +77,7 @@ static void msg_free(struct queue *q, struct qmsg *m)
     if (q->inserted == m)
         q->inserted = NULL;
     list_del(&m->link);
-    idmap_del(q->by_id, m->id);
+    index_remove(&q->by_id, m);
     q->count--;
     free(m);
 }
@@ -96,7 +97,7 @@ void queue_free(struct queue **pq)
     LIST_EACH_SAFE (&q->messages, it, tmp)
         msg_free(q, CONTAINER(it, struct qmsg, link));
     heap_free(&q->due);
-    idmap_free(&q->by_id);
+    index_free(&q->by_id);
     quarantine_free(q);
     map_free(&q->dests, NULL);
     intern_free(&q->texts);
@@ -262,8 +263,9 @@ struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_
     m->expires = loop_now(q->loop) + lifetime_of(q, env) - envelope_age(env, clock_wall());
     q->waiting_by[WAIT_NEW] += env->rcpt_n;
     list_insert(q, m);
-    idmap_set(q->by_id, id, m);
-    q->count++;
+    index_add(&q->by_id, m);
+    if (++q->count > q->most)
+        q->most = q->count;
     return m;
 }
 
@@ -433,12 +435,23 @@ void queue_counts(const struct queue *q, struct queue_counts *ret)
                                  .bounced = q->bounced};
 }
 
+/* What a long queue took, the allocator keeps: pages in between others are not returned by free(). It
+ * costs some milliseconds for each 100,000 messages that were there, so only after a large change. */
+static void give_back(struct queue *q)
+{
+    if (q->most < GIVE_BACK_MIN || q->count > q->most / 2)
+        return;
+    malloc_trim(0);
+    q->most = q->count;
+}
+
 static void on_sweep(void *ctx)
 {
     struct queue *q = ctx;
 
     q->sweep = NULL;
     dest_sweep(q);
+    give_back(q);
     arm_sweep(q);
 }
 

@@ -59,6 +59,8 @@ spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
  * words; the others are delivered one at a time, so that the next death tells which one it was. */
 void            queue_quarantine(struct queue *q, uint64_t id, const char *why);
 void            queue_suspect(struct queue *q, uint64_t id);
+/* Called for each message that was put on hold because of queue_quarantine. */
+void            queue_on_held(struct queue *q, void (*held)(void *ctx, uint64_t id), void *ctx);
 void            queue_start(struct queue *q);
 void            queue_stop(struct queue *q); /* starts no more jobs; those in flight go on */
 size_t          queue_in_flight(const struct queue *q);

@@ -1,9 +1,10 @@
 /* route/route.h: where a recipient goes: one ordered decision list, and the trace of walking it.
  *
- * Compiled at load time from everything that decides (in this version: local domains, the operator's
- * rules, the default). route_decide is a pure function of the table, the sender and the recipient; the
- * delivery, the answer to RCPT and `postern route` all call it, so the explanation can't drift from the
- * behaviour. It does not allocate without a trace, except when a rule rewrites. */
+ * Compiled at load time from everything that decides (in this version: local domains, the
+ * operator's rules, the default). route_decide is a pure function of the table, the sender and the
+ * recipient; the delivery, the answer to RCPT and `postern route` all call it, so the explanation
+ * can't drift from the behaviour. It does not allocate without a trace, except when a rule
+ * rewrites. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
@@ -35,7 +36,7 @@ struct route_decision {
     const struct postern_strings *params; /* "name=value" */
     uint16_t                 status[3]; /* FAIL */
     const char              *text;      /* FAIL, HOLD: why, in words */
-    int                      anyone;    /* 1: accepted from any client; 0: only from those who may relay */
+    int                      anyone;    /* 1: from any client; 0: from those who may relay */
     const char              *rcpt;      /* as rewritten, or the caller's own pointer */
     char                    *rewritten; /* malloc'ed when a rule rewrote, else NULL */
     char                     domain[256]; /* of rcpt, lower case, without a final dot; "" if none */
@@ -54,9 +55,10 @@ struct route_trace {
 };
 void route_trace_done(struct route_trace *t);
 
-/* Compiles; semantic errors (unknown transport name, no or two actions, bad pattern or next hop, rewrite
- * loop) are added to errors with their origin. */
-int  route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors);
+/* Compiles; semantic errors (unknown transport name, no or two actions, bad pattern or next hop,
+ * rewrite loop) are added to errors with their origin. */
+int  route_compile(const struct config *cfg, struct route_table **ret,
+                   struct config_errors *errors);
 void route_free(struct route_table **t);
 
 struct route_query {
@@ -66,11 +68,11 @@ struct route_query {
 };
 /* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL). trace may be NULL. Every
  * call must be matched by route_decision_done. */
-int route_decide(const struct route_table *t, const struct route_query *q, struct route_decision *ret,
-                 struct route_trace *trace);
+int route_decide(const struct route_table *t, const struct route_query *q,
+                 struct route_decision *ret, struct route_trace *trace);
 
-/* How people read it: rows one a line, indented, "=>" for the decision; colour when asked. And the same
- * as JSON (new reference). */
+/* How people read it: rows one a line, indented, "=>" for the decision; colour when asked. And the
+ * same as JSON (new reference). */
 void    route_explain(const struct route_query *q, const struct route_decision *d,
                       const struct route_trace *t, int colour, struct buf *out);
 json_t *route_explain_json(const struct route_query *q, const struct route_decision *d,

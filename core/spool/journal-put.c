@@ -10,8 +10,9 @@
 
 #include "util/mem.h"
 
-#define FIRST_BYTES 4096u /* allocated for a message of unknown size  */
-#define HINT_SLACK  1024u /* trace headers that a peer did not count  */
+#define FIRST_BYTES 4096u  /* allocated for a message of unknown size  */
+#define HINT_SLACK  1024u  /* trace headers that a peer did not count  */
+#define COPY_MAX    65536u /* above this, shrinking in place is cheaper than a copy */
 
 struct journal_put {
     struct spool_put base;
@@ -256,16 +257,23 @@ void journal_put_free(struct spool_put *base)
     put_end(p);
 }
 
-/* The cache should count what it really holds. */
+/* The cache should count what it really holds. Short content moves to a place of its size: shrunk
+ * where it stands, it would leave a rest that fills with index entries, and when it goes a hole too
+ * small for the next content to come in; the memory of a long queue would grow by all of it. */
 static struct cached *take_content(struct journal_put *p)
 {
-    char *data = p->data;
+    char *data = p->data, *fit;
 
-    if (p->cap > p->len + p->len / 4 + 512) {
-        char *fit = realloc(data, p->len ? p->len : 1);
-
-        if (fit)
+    if (p->cap > COPY_MAX) {
+        fit = realloc(data, p->len ? p->len : 1);
+        data = fit ? fit : data;
+    } else if (p->cap > p->len + p->len / 8) {
+        fit = malloc(p->len ? p->len : 1);
+        if (fit) {
+            memcpy(fit, data, p->len);
+            free(data);
             data = fit;
+        }
     }
     p->data = NULL;
     return cached_new(data, p->len);

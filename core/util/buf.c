@@ -44,7 +44,7 @@ void buf_addc(struct buf *b, char c)
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
     va_list again;
-    int     n;
+    int n;
 
     va_copy(again, ap);
     buf_reserve(b, 128);
@@ -126,7 +126,7 @@ void buf_clear(struct buf *b)
 void buf_free(struct buf *b)
 {
     free(b->data);
-    *b = (struct buf){0};
+    *b = (struct buf){ 0 };
 }
 
 static uint64_t rd_le(struct rd *r, unsigned bytes)
@@ -165,7 +165,7 @@ uint64_t rd_u64(struct rd *r)
 
 const char *rd_bytes(struct rd *r, size_t *ret_len)
 {
-    size_t      n = rd_u32(r);
+    size_t n = rd_u32(r);
     const char *p;
 
     if (r->bad || (size_t)(r->end - r->p) < n) {

@@ -69,7 +69,7 @@ void heap_move(struct heap *h, struct heap_node *node, int64_t key)
 
 void heap_remove(struct heap *h, struct heap_node *node)
 {
-    uint32_t          i = node->slot;
+    uint32_t i = node->slot;
     struct heap_node *last;
 
     if (!i)
@@ -91,5 +91,5 @@ struct heap_node *heap_top(const struct heap *h)
 void heap_free(struct heap *h)
 {
     free(h->v);
-    *h = (struct heap){0};
+    *h = (struct heap){ 0 };
 }

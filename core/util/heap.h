@@ -16,9 +16,10 @@ struct heap {
 };
 
 void              heap_push(struct heap *h, struct heap_node *node, int64_t key);
-void              heap_move(struct heap *h, struct heap_node *node, int64_t key); /* in or not in it */
-void              heap_remove(struct heap *h, struct heap_node *node); /* no effect when not in it */
-struct heap_node *heap_top(const struct heap *h);                      /* NULL when empty */
+/* A node that is not in it: move pushes it, remove does nothing. */
+void              heap_move(struct heap *h, struct heap_node *node, int64_t key);
+void              heap_remove(struct heap *h, struct heap_node *node);
+struct heap_node *heap_top(const struct heap *h); /* NULL when empty */
 void              heap_free(struct heap *h);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct interned {
     uint64_t refs;
-    char     text[];
+    char text[];
 };
 
 struct intern {

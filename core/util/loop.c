@@ -21,30 +21,30 @@ struct post {
 
 struct offload {
     struct offload *next;
-    struct loop    *loop;
+    struct loop *loop;
     int (*work)(void *ctx);
     void (*done)(void *ctx, int result);
     void *ctx;
-    int   result;
+    int result;
 };
 
 struct loop {
     struct event_base *base;
-    int64_t            now; /* 0: not asked for in this turn */
-    size_t             offloaded; /* and done not run yet */
-    int                stop;
-    struct list        tasks[LOOP_STAGES];
+    int64_t now;      /* 0: not asked for in this turn */
+    size_t offloaded; /* and done not run yet */
+    int stop;
+    struct list tasks[LOOP_STAGES];
 
-    int           wake_fd;
+    int wake_fd;
     struct event *wake;
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t  work_cond;
-    struct post    *posts, **posts_tail;
+    pthread_cond_t work_cond;
+    struct post *posts, **posts_tail;
     struct offload *work, **work_tail;
-    int             closing;
-    unsigned        threads_n;
-    pthread_t      *threads;
+    int closing;
+    unsigned threads_n;
+    pthread_t *threads;
 };
 
 struct loop_timer {
@@ -81,10 +81,10 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 void loop_post(struct loop *l, void (*fn)(void *ctx), void *ctx)
 {
     struct post *p = mem_alloc(sizeof *p);
-    uint64_t     one = 1;
-    int          was_empty;
+    uint64_t one = 1;
+    int was_empty;
 
-    *p = (struct post){NULL, fn, ctx};
+    *p = (struct post){ NULL, fn, ctx };
     pthread_mutex_lock(&l->lock);
     was_empty = !l->posts;
     *l->posts_tail = p;
@@ -123,9 +123,9 @@ static struct offload *offload_take(struct loop *l)
 
 static void *offload_thread(void *arg)
 {
-    struct loop    *l = arg;
+    struct loop *l = arg;
     struct offload *o;
-    sigset_t        all;
+    sigset_t all;
 
     /* Signals are the loop's. */
     sigfillset(&all);
@@ -156,7 +156,7 @@ void loop_offload(struct loop *l, int (*work)(void *ctx), void (*done)(void *ctx
 
 struct loop *loop_new(unsigned offload_threads)
 {
-    struct loop         *l = mem_zalloc(sizeof *l);
+    struct loop *l = mem_zalloc(sizeof *l);
     struct event_config *cfg = event_config_new();
 
     /* Timers to the microsecond are not needed; one epoll_wait without timerfd is cheaper. */
@@ -253,13 +253,13 @@ static int tasks_wait(const struct loop *l)
     return 0;
 }
 
-/* A stage runs until it is empty: settling a recipient may begin the next job, whose output belongs to
- * this turn's packets. Stages never run backwards, so that the turn ends. */
+/* A stage runs until it is empty: settling a recipient may begin the next job, whose output belongs
+ * to this turn's packets. Stages never run backwards, so that the turn ends. */
 static void end_of_turn(struct loop *l)
 {
     for (int i = 0; i < LOOP_STAGES; i++) {
         struct list *n;
-        unsigned     rounds = 0;
+        unsigned rounds = 0;
 
         while (rounds++ < 100000 && (n = list_pop(&l->tasks[i]))) {
             struct loop_task *t = CONTAINER(n, struct loop_task, link);
@@ -311,7 +311,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 struct loop_timer *loop_after(struct loop *l, uint64_t usec, void (*fire)(void *ctx), void *ctx)
 {
     struct loop_timer *t = mem_zalloc(sizeof *t);
-    struct timeval     tv = {(time_t)(usec / 1000000), (suseconds_t)(usec % 1000000)};
+    struct timeval tv = { (time_t)(usec / 1000000), (suseconds_t)(usec % 1000000) };
 
     t->fire = fire;
     t->ctx = ctx;

@@ -28,9 +28,9 @@ static void sip_round(uint64_t v[4])
 uint64_t siphash13(const void *data, size_t len, const uint64_t key[2])
 {
     const unsigned char *p = data;
-    uint64_t             v[4] = {0x736f6d6570736575u ^ key[0], 0x646f72616e646f6du ^ key[1],
-                                 0x6c7967656e657261u ^ key[0], 0x7465646279746573u ^ key[1]};
-    uint64_t             last = (uint64_t)len << 56, m;
+    uint64_t v[4] = { 0x736f6d6570736575u ^ key[0], 0x646f72616e646f6du ^ key[1],
+                      0x6c7967656e657261u ^ key[0], 0x7465646279746573u ^ key[1] };
+    uint64_t last = (uint64_t)len << 56, m;
 
     for (; len >= 8; len -= 8, p += 8) {
         memcpy(&m, p, 8);
@@ -60,13 +60,13 @@ static void random_key(uint64_t key[2])
 
 struct map_slot {
     uint64_t hash;
-    char    *key; /* NULL: free */
-    void    *value;
+    char *key; /* NULL: free */
+    void *value;
 };
 
 struct map {
-    uint64_t         key[2];
-    size_t           n, cap; /* cap is a power of two */
+    uint64_t key[2];
+    size_t n, cap; /* cap is a power of two */
     struct map_slot *v;
 };
 
@@ -123,7 +123,7 @@ void *map_get(const struct map *m, const char *key)
 static void map_grow(struct map *m)
 {
     struct map_slot *old = m->v;
-    size_t           cap = m->cap;
+    size_t cap = m->cap;
 
     m->cap = cap * 2;
     m->v = mem_zalloc(m->cap * sizeof *m->v);
@@ -141,10 +141,10 @@ static void map_grow(struct map *m)
 
 void *map_set(struct map *m, const char *key, void *value)
 {
-    size_t   len = strlen(key);
+    size_t len = strlen(key);
     uint64_t hash = siphash13(key, len, m->key);
-    size_t   i = map_find(m, key, len, hash);
-    void    *old;
+    size_t i = map_find(m, key, len, hash);
+    void *old;
 
     if (m->v[i].key) {
         old = m->v[i].value;
@@ -155,7 +155,7 @@ void *map_set(struct map *m, const char *key, void *value)
         map_grow(m);
         i = map_find(m, key, len, hash);
     }
-    m->v[i] = (struct map_slot){hash, mem_strndup(key, len), value};
+    m->v[i] = (struct map_slot){ hash, mem_strndup(key, len), value };
     m->n++;
     return NULL;
 }
@@ -163,7 +163,7 @@ void *map_set(struct map *m, const char *key, void *value)
 void *map_del(struct map *m, const char *key)
 {
     size_t len = strlen(key), i = map_find(m, key, len, siphash13(key, len, m->key)), j;
-    void  *value;
+    void *value;
 
     if (!m->v[i].key)
         return NULL;
@@ -179,7 +179,7 @@ void *map_del(struct map *m, const char *key)
             i = j;
         }
     }
-    m->v[i] = (struct map_slot){0};
+    m->v[i] = (struct map_slot){ 0 };
     return value;
 }
 
@@ -205,11 +205,11 @@ void map_each(const struct map *m, void (*each)(void *ctx, const char *key, void
 
 struct idmap_slot {
     uint64_t id;
-    void    *value; /* NULL: free */
+    void *value; /* NULL: free */
 };
 
 struct idmap {
-    size_t             n, cap;
+    size_t n, cap;
     struct idmap_slot *v;
 };
 
@@ -257,7 +257,7 @@ void idmap_set(struct idmap *m, uint64_t id, void *value)
 
     if (!m->v[i].value && (m->n + 1) * 4 > m->cap * 3) {
         struct idmap_slot *old = m->v;
-        size_t             cap = m->cap;
+        size_t cap = m->cap;
 
         m->cap = cap * 2;
         m->v = mem_zalloc(m->cap * sizeof *m->v);
@@ -270,13 +270,13 @@ void idmap_set(struct idmap *m, uint64_t id, void *value)
     }
     if (!m->v[i].value)
         m->n++;
-    m->v[i] = (struct idmap_slot){id, value};
+    m->v[i] = (struct idmap_slot){ id, value };
 }
 
 void *idmap_del(struct idmap *m, uint64_t id)
 {
     size_t i = idmap_find(m, id), j;
-    void  *value = m->v[i].value;
+    void *value = m->v[i].value;
 
     if (!value)
         return NULL;
@@ -289,7 +289,7 @@ void *idmap_del(struct idmap *m, uint64_t id)
             i = j;
         }
     }
-    m->v[i] = (struct idmap_slot){0};
+    m->v[i] = (struct idmap_slot){ 0 };
     return value;
 }
 

@@ -14,11 +14,12 @@ struct map *map_new(void);
 void        map_free(struct map **m, void (*free_value)(void *)); /* free_value may be NULL */
 void       *map_get(const struct map *m, const char *key);
 void       *map_get_n(const struct map *m, const char *key, size_t len);
-void       *map_set(struct map *m, const char *key, void *value); /* returns the value it replaced */
+void       *map_set(struct map *m, const char *key, void *value); /* returns what it replaced */
 void       *map_del(struct map *m, const char *key);              /* returns the value */
 size_t      map_count(const struct map *m);
 /* Any order; the map may not change meanwhile, except by deleting the entry just given. */
-void map_each(const struct map *m, void (*each)(void *ctx, const char *key, void *value), void *ctx);
+void map_each(const struct map *m, void (*each)(void *ctx, const char *key, void *value),
+              void *ctx);
 
 struct idmap;
 struct idmap *idmap_new(void);

@@ -50,21 +50,27 @@ char *mem_strdup(const char *s)
     return mem_strndup(s, strlen(s));
 }
 
+__attribute__((format(printf, 1, 0))) static char *mem_vprintf(const char *fmt, va_list ap)
+{
+    char *p;
+
+    return checked(vasprintf(&p, fmt, ap) < 0 ? NULL : p);
+}
+
 char *mem_printf(const char *fmt, ...)
 {
     va_list ap;
-    char   *p = NULL;
+    char *p;
 
     va_start(ap, fmt);
-    if (vasprintf(&p, fmt, ap) < 0)
-        p = NULL;
+    p = mem_vprintf(fmt, ap);
     va_end(ap);
-    return checked(p);
+    return p;
 }
 
 struct block {
     struct block *next;
-    size_t        used, size;
+    size_t used, size;
     _Alignas(ARENA_ALIGN) unsigned char data[];
 };
 
@@ -92,7 +98,7 @@ void arena_free(struct arena **a)
 void *arena_alloc(struct arena *a, size_t size)
 {
     struct block *b = a->head;
-    void         *p;
+    void *p;
 
     size = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
     if (!b || b->size - b->used < size) {
@@ -125,13 +131,11 @@ char *arena_strdup(struct arena *a, const char *s)
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap;
-    char   *p = NULL, *r;
+    char *p, *r;
 
     va_start(ap, fmt);
-    if (vasprintf(&p, fmt, ap) < 0)
-        p = NULL;
+    p = mem_vprintf(fmt, ap);
     va_end(ap);
-    checked(p);
     r = arena_strdup(a, p);
     free(p);
     return r;

@@ -10,12 +10,14 @@ struct scoreboard *scoreboard_map(int fd)
 {
     void *p = mmap(NULL, sizeof(struct scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    return p;
 }
 
 struct scoreboard *scoreboard_new(int *ret_fd)
 {
-    int                fd = memfd_create("postern-scoreboard", MFD_CLOEXEC);
+    int fd = memfd_create("postern-scoreboard", MFD_CLOEXEC);
     struct scoreboard *s;
 
     if (fd < 0)

@@ -1,8 +1,8 @@
 /* util/scoreboard.h: what each worker is doing now, in memory that the supervisor shares with them.
  *
- * A worker writes its own row, the supervisor reads all of them, also after a crash: then the row says in
- * which plugin and with which message it happened. Everything is a lock-free atomic; a row that is read
- * while it is written may be a moment old, never torn in a way that matters. */
+ * A worker writes its own row, the supervisor reads all of them, also after a crash: then the row
+ * says in which plugin and with which message it happened. Everything is a lock-free atomic; a row
+ * that is read while it is written may be a moment old, never torn in a way that matters. */
 #ifndef UTIL_SCOREBOARD_H
 #define UTIL_SCOREBOARD_H
 

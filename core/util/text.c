@@ -8,18 +8,22 @@
 
 struct unit {
     const char *name;
-    int64_t     factor;
+    int64_t factor;
 };
 
 /* Largest first: that is the order in which durations are printed. */
 static const struct unit durations[] = {
-    {"w", 604800000000}, {"d", 86400000000}, {"h", 3600000000}, {"m", 60000000},
-    {"s", 1000000},      {"ms", 1000},       {"us", 1},
+    { "w", 604800000000 }, { "d", 86400000000 }, { "h", 3600000000 }, { "m", 60000000 },
+    { "s", 1000000 },      { "ms", 1000 },       { "us", 1 },
 };
 #define DURATIONS (sizeof durations / sizeof *durations)
 
 static const struct unit sizes[] = {
-    {"T", (int64_t)1 << 40}, {"G", (int64_t)1 << 30}, {"M", (int64_t)1 << 20}, {"K", 1024}, {"", 1},
+    { "T", (int64_t)1 << 40 },
+    { "G", (int64_t)1 << 30 },
+    { "M", (int64_t)1 << 20 },
+    { "K", 1024 },
+    { "", 1 },
 };
 #define SIZES (sizeof sizes / sizeof *sizes)
 
@@ -27,7 +31,7 @@ static const struct unit sizes[] = {
 static size_t read_number(const char *s, int64_t *ret)
 {
     int64_t v = 0;
-    size_t  n = 0;
+    size_t n = 0;
 
     for (; s[n] >= '0' && s[n] <= '9'; n++) {
         if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, s[n] - '0', &v))
@@ -89,7 +93,7 @@ char *text_duration(int64_t usec, char *buf, size_t size)
 int text_size_parse(const char *s, int64_t *ret_bytes)
 {
     int64_t v, factor = 1;
-    size_t  n = read_number(s, &v);
+    size_t n = read_number(s, &v);
 
     if (!n)
         return -EINVAL;
@@ -206,9 +210,9 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
     static const struct {
         unsigned char lo, hi, second_lo, second_hi, len;
     } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+        { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+        { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
     };
 
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -287,7 +291,7 @@ void text_logvalue(struct buf *b, const char *s, size_t len)
 
 char *text_time(int64_t wall_usec, char *buf, size_t size)
 {
-    time_t    t = (time_t)(wall_usec / 1000000);
+    time_t t = (time_t)(wall_usec / 1000000);
     struct tm tm;
 
     gmtime_r(&t, &tm);

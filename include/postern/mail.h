@@ -1,5 +1,5 @@
-/* postern/mail.h: pure helpers for mail, exported by libpostern. No state, any thread, no allocation
- * unless said. All text is bounded by explicit lengths; nothing here trusts its input. */
+/* postern/mail.h: pure helpers for mail, exported by libpostern. No state, any thread, no
+ * allocation unless said. All text is bounded by explicit lengths; nothing trusts its input. */
 #ifndef POSTERN_MAIL_H
 #define POSTERN_MAIL_H
 
@@ -11,24 +11,24 @@ extern "C" {
 
 /* --- addresses (RFC 5321 4.1.2, RFC 6531 3.3) --- */
 
-#define POSTERN_ADDRESS_MAX 1024 /* bytes of a whole path; RFC 5321 4.5.3.1.3 asks for 256          */
-#define POSTERN_LOCAL_MAX   512  /* bytes of a local part; the RFC's 64 is too small for gateways   */
+#define POSTERN_ADDRESS_MAX 1024 /* bytes of a whole path; RFC 5321 4.5.3.1.3 asks for 256        */
+#define POSTERN_LOCAL_MAX   512  /* bytes of a local part; the RFC's 64 is too small for gateways */
 
 struct postern_address { /* pieces are borrowed from the text that was parsed */
     size_t      size;
-    const char *local;  /* as written: with its quotes, if it has them                              */
+    const char *local;  /* as written: with its quotes, if it has them                            */
     size_t      local_len;
-    const char *domain; /* NULL when there is none                                                  */
+    const char *domain; /* NULL when there is none                                                */
     size_t      domain_len;
-    const char *route;  /* a source route's "@a,@b", without the colon; NULL when there is none     */
+    const char *route;  /* a source route's "@a,@b", without the colon; NULL when there is none   */
     size_t      route_len;
-    uint32_t    flags;  /* POSTERN_ADDRESS_*                                                        */
+    uint32_t    flags;  /* POSTERN_ADDRESS_*                                                      */
     uint32_t    reserved;
 };
-#define POSTERN_ADDRESS_QUOTED  1u /* out: the local part is a quoted string                        */
-#define POSTERN_ADDRESS_LITERAL 2u /* out: the domain is an address literal, brackets included      */
-#define POSTERN_ADDRESS_UTF8    4u /* out: some of it is not ASCII; in: allow that (SMTPUTF8)       */
-#define POSTERN_ADDRESS_BARE    8u /* in: allow a local part without domain ("postmaster")          */
+#define POSTERN_ADDRESS_QUOTED  1u /* out: the local part is a quoted string                      */
+#define POSTERN_ADDRESS_LITERAL 2u /* out: the domain is an address literal, brackets included    */
+#define POSTERN_ADDRESS_UTF8    4u /* out: some of it is not ASCII; in: allow that (SMTPUTF8)     */
+#define POSTERN_ADDRESS_BARE    8u /* in: allow a local part without domain ("postmaster")        */
 
 /* Parses a mailbox without angle brackets. flags: what to allow. 0, or -EINVAL with a static
  * sentence in *reterr_why that says what is wrong. */
@@ -47,10 +47,10 @@ POSTERN_API int postern_address_quote(const char *plain, size_t len, char *buf, 
 
 struct postern_next_hop {
     size_t   size;
-    char     host[256]; /* a name or an address literal, without brackets                           */
-    uint16_t port;      /* 0: the transport's own                                                   */
-    uint16_t literal;   /* 1: host is an IPv4 or IPv6 address                                       */
-    uint32_t no_mx;     /* 1: in brackets, or literal: look up the host only                        */
+    char     host[256]; /* a name or an address literal, without brackets                         */
+    uint16_t port;      /* 0: the transport's own                                                 */
+    uint16_t literal;   /* 1: host is an IPv4 or IPv6 address                                     */
+    uint32_t no_mx;     /* 1: in brackets, or literal: look up the host only                      */
 };
 /* "host", "host:port", "[host]", "[host]:port", "[192.0.2.1]", "192.0.2.1:25", "[2001:db8::1]:25",
  * "[IPv6:2001:db8::1]". 0, or -EINVAL with a static sentence. */
@@ -63,9 +63,9 @@ struct postern_field { /* one header field; borrowed from the data */
     size_t      size;
     const char *name;
     size_t      name_len;
-    const char *value; /* after the colon, folded as it stands, without the final line end          */
+    const char *value; /* after the colon, folded as it stands, without the final line end        */
     size_t      value_len;
-    size_t      start, end; /* offsets of the whole field in the data, line end included            */
+    size_t      start, end; /* offsets of the whole field in the data, line end included          */
 };
 /* Iterates over the header section; *pos starts at 0. 1: *ret is the next field; 0: the section is
  * over, *pos is where the body begins (or len); -EBADMSG: the line at *pos is no header field (the
@@ -82,7 +82,8 @@ POSTERN_API char *postern_date_format(int64_t unix_seconds, char *buf, size_t si
 /* Reads "5.1.1" at the start of text (RFC 3463): bytes read, or 0 when there is none. */
 POSTERN_API size_t postern_status_parse(const char *text, uint16_t ret_status[3]);
 
-/* Copies text with control and (unless utf8) 8-bit bytes as "?", one line, cut to size. Returns buf. */
+/* Copies text as one line: control characters and bytes that are not UTF-8 become "?"; cut to size,
+ * never inside a character. Returns buf. */
 POSTERN_API char *postern_text_clean(const char *text, size_t len, char *buf, size_t size);
 
 #ifdef __cplusplus

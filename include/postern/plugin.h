@@ -9,7 +9,8 @@
  *                  .open = my_open, .close = my_close, .transport = &transport);
  *
  * Life of an instance: open, then any number of jobs or connections, then drain (take nothing new,
- * finish what you hold), then close. Nothing is ever unloaded or reloaded: a reload is a new process. */
+ * finish what you hold), then close. Nothing is ever unloaded or reloaded: a reload is a new
+ * process. */
 #ifndef POSTERN_PLUGIN_H
 #define POSTERN_PLUGIN_H
 
@@ -19,15 +20,15 @@
 
 struct postern_ingress_ops {
     size_t size;
-    /* A connection that the host took on the plugin's behalf (`postern send -bs`). The stream is the
-     * plugin's from now on. <0: not taken, the host closes it. NULL: this ingress takes none. */
+    /* A connection that the host took on the plugin's behalf (`postern send -bs`). The stream is
+     * the plugin's from now on. <0: not taken, the host closes it. NULL: it takes none. */
     int (*attach)(void *self, postern_stream *stream);
 };
 
 struct postern_transport_ops {
     size_t size;
-    /* A job: deliver one message to recipients that share a next hop. 0: mine, I settle each recipient
-     * exactly once, from here or later. <0 (-errno): not taken, the host defers it. */
+    /* A job: deliver one message to recipients that share a next hop. 0: mine, I settle each
+     * recipient exactly once, from here or later. <0 (-errno): not taken, the host defers it. */
     int (*deliver)(void *self, postern_job *job);
     /* Give up on that job: settle what is left before you return. */
     void (*cancel)(void *self, postern_job *job);
@@ -44,8 +45,8 @@ struct postern_plugin {
     const struct postern_option *options; /* NULL: takes no settings                              */
 
     /* Checks what options mean together, without any effect: no files are made, no names resolved.
-     * <0: not valid; write what is wrong into why. NULL: nothing to check. Called by `postern check`
-     * and before open. */
+     * <0: not valid; write what is wrong into why. NULL: nothing to check. Called by `postern
+     * check` and before open. */
     int (*check)(const void *settings, char *why, size_t why_size);
 
     /* settings: constant, alive until close. <0: cannot run (say why with log). */
@@ -59,8 +60,8 @@ struct postern_plugin {
 };
 
 /* The one exported symbol. mod: the module's file name with every character that is not a letter or
- * digit as '_' (libltdl's convention: it finds postern_plugin behind that prefix, and modules can also
- * be linked statically together). */
+ * digit as '_' (libltdl's convention: it finds postern_plugin behind that prefix, and modules can
+ * also be linked statically together). */
 #define POSTERN_PLUGIN(mod, ...)                                                                   \
     POSTERN_API extern const struct postern_plugin mod##_LTX_postern_plugin;                       \
     POSTERN_API const struct postern_plugin        mod##_LTX_postern_plugin = {                    \

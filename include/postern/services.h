@@ -32,8 +32,8 @@ struct postern_services {
 
     /* --- descriptors and threads ---
      * watch: calls ready while `fd` is readable or writable, as asked. The fd stays the plugin's.
-     * offload: runs work(ctx) on a thread of a small pool, then done(ctx, what work returned) on the
-     *   loop. The only place for blocking calls. There is no cancelling: ctx must live until done.
+     * offload: runs work(ctx) on a thread of a small pool, then done(ctx, what work returned) on
+     *   the loop. The only place for blocking calls. There is no cancelling: ctx lives until done.
      * forget: the callback with that id (after, watch, resolve_*) will not run any more. 0 and ids
      *   that are over are ignored. */
     int (*watch)(postern_host *, int fd, unsigned events, postern_ready *, void *ctx,
@@ -47,10 +47,12 @@ struct postern_services {
      * "" for the null reverse-path.
      * job_destination: the domain (or other key) the recipients share when the route names no next
      *   hop; lower case.
-     * job_next_hop: the i-th next hop of the route, or NULL past the end. Forms: "host", "host:port"
-     *   (look up MX, then host), "[host]", "[192.0.2.1]:port" (no MX), see postern_next_hop_parse.
+     * job_next_hop: the i-th next hop of the route, or NULL past the end. Forms: "host",
+     *   "host:port" (look up MX, then host), "[host]", "[192.0.2.1]:port" (no MX), see
+     *   postern_next_hop_parse.
      * job_flags: POSTERN_MAIL_*.   job_id: the queue id, for logs and peers.
-     * job_param: what the route's rule says beside the transport, by name; NULL when it says nothing.
+     * job_param: what the route's rule says beside the transport, by name; NULL when it says
+     *   nothing.
      * job_settle: the fate of recipient i; exactly once for each. A second one is logged as the
      *   plugin's bug and ignored. After the last one the job is gone when the plugin returns.
      * job_content: the content; borrowed as long as the job. */
@@ -66,21 +68,24 @@ struct postern_services {
     void (*job_settle)(postern_job *, size_t i, const struct postern_outcome *);
 
     /* --- content ---
-     * Lines end in CRLF. content_read copies up to len bytes from offset `at`; returns how many (0 at
-     * the end) or -errno; it may read a disk: call it from offload() only. */
+     * Lines end in CRLF. content_read copies up to len bytes from offset `at`; returns how many (0
+     * at the end) or -errno; it may read a disk: call it from offload() only. */
     uint64_t (*content_size)(const postern_content *);
     int64_t (*content_read)(const postern_content *, uint64_t at, void *buf, size_t len);
 
     /* --- submissions: messages to accept (ingress) ---
-     * submit_new: begins a message. -ENOSPC: the spool is full (452 4.3.1); -EIO: it is unwell (451).
-     *   -EINVAL: the sender is neither "" nor an address; -EFBIG: the size announced is over the limit.
+     * submit_new: begins a message. -ENOSPC: the spool is full (452 4.3.1); -EIO: it is unwell
+     *   (451). -EINVAL: the sender is neither "" nor an address; -EFBIG: the size announced is over
+     *   the limit.
      * submit_id: its queue id, borrowed as long as the submission.
      * submit_rcpt: adds a recipient. -EINVAL: not an address; -E2BIG: too many.
-     * submit_write: appends content; the bytes are copied. 1 instead of 0: taken, but wait with more
-     *   until submit_room calls back (the disk is behind). -EFBIG: over the configured size limit.
+     * submit_write: appends content; the bytes are copied. 1 instead of 0: taken, but wait with
+     *   more until submit_room calls back (the disk is behind). -EFBIG: over the configured size
+     *   limit.
      * submit_room: calls done(ctx, 0) once when there is room again.
      * submit_commit: makes it durable. done gets 0 when it is (say 250 now, not before), -ENOSPC,
-     *   -EIO, or -ELOOP (too many Received fields: 554 5.4.6). Consumes the submission, whatever comes.
+     *   -EIO, or -ELOOP (too many Received fields: 554 5.4.6). Consumes the submission, whatever
+     *   comes.
      * submit_free: abandons it; NULL is fine. */
     int (*submit_new)(postern_host *, const struct postern_envelope *, postern_submit **ret);
     const char *(*submit_id)(const postern_submit *);
@@ -90,7 +95,8 @@ struct postern_services {
     void (*submit_commit)(postern_submit *, postern_done *, void *ctx);
     void (*submit_free)(postern_submit *);
 
-    /* route_check: what would the router say? A pure look-up: quick, no DNS. -EINVAL: no address. */
+    /* route_check: what would the router say? A pure look-up: quick, no DNS. -EINVAL: rcpt is no
+     * address. */
     int (*route_check)(postern_host *, const char *sender, const char *rcpt,
                        struct postern_verdict *ret);
 
@@ -102,25 +108,27 @@ struct postern_services {
     uint64_t (*size_limit)(postern_host *);
 
     /* --- streams ---
-     * listen: takes connections on an endpoint, which must be one of the plugin's own POSTERN_OPT_LISTEN
-     *   values; the host bound it long ago. Accepting begins when the worker is ready.
-     * stream_connect: address is a literal ("192.0.2.1", "::1") or "unix:/path"; POSTERN_STREAM_OPEN
-     *   or _ERROR follows (-ETIMEDOUT after timeout_usec).
+     * listen: takes connections on an endpoint, which must be one of the plugin's own
+     *   POSTERN_OPT_LISTEN values; the host bound it long ago. Accepting begins when the worker is
+     *   ready.
+     * stream_connect: address is a literal ("192.0.2.1", "::1") or "unix:/path";
+     *   POSTERN_STREAM_OPEN or _ERROR follows (-ETIMEDOUT after timeout_usec).
      * stream_events: sets the callback (for accepted streams).
-     * stream_peek: the buffered input, borrowed until the next consume, line, or return to the loop.
+     * stream_peek: the buffered input, borrowed until the next consume, line, or return to the
+     *   loop.
      * stream_consume: drops n bytes of it.
      * stream_line: takes one line off the input. 1: *ret_line (borrowed, as peek) of *ret_len bytes
      *   without its terminator, *ret_eol is 2 for CRLF and 1 for a bare LF; 0: no whole line yet;
      *   -EMSGSIZE: longer than max (nothing is consumed).
      * stream_write: queues a copy of the bytes. stream_printf: the same, formatted (at most 4 KiB).
-     * stream_content: queues content from byte `at` on (POSTERN_CONTENT_*), read piecemeal as the peer
-     *   takes it; the content must stay until DRAINED or stream_close. At most one at a time.
+     * stream_content: queues content from byte `at` on (POSTERN_CONTENT_*), read piecemeal as the
+     *   peer takes it; the content must stay until DRAINED or stream_close. At most one at a time.
      * stream_pending: bytes queued and not yet with the kernel (content counts as one at least).
      * stream_pause: 1 stops reading from the peer, 0 goes on. Use it while a commit is under way.
      * stream_deadline: TIMEOUT comes in `usec`, unless it is set again before; 0: never.
-     * stream_starttls: begins the handshake after what is queued has left; refuses (-EBUSY) while input
-     *   is buffered as a server (RFC 3207 4.2 command injection). name: expected peer, SNI; may be NULL.
-     *   POSTERN_STREAM_SECURE or _ERROR follows.
+     * stream_starttls: begins the handshake after what is queued has left; refuses (-EBUSY) while
+     *   input is buffered as a server (RFC 3207 4.2 command injection). name: expected peer, SNI;
+     *   may be NULL. POSTERN_STREAM_SECURE or _ERROR follows.
      * stream_info: fills in facts, see stream.h.
      * stream_close: flushes what is queued (up to 10 s), closes. No events follow. NULL is fine.
      * stream_abort: closes at once and drops what is queued. NULL is fine.

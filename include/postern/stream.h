@@ -26,9 +26,10 @@ typedef void postern_stream_cb(void *ctx, postern_stream *stream, uint32_t event
  * with stream_events before it returns, or close it. */
 typedef void postern_accept_cb(void *ctx, postern_stream *stream);
 
-#define POSTERN_STREAM_LOCAL 1u /* info flag: a local peer: through a unix socket, or handed over        */
+#define POSTERN_STREAM_LOCAL 1u /* info flag: a local peer: through a unix socket, or handed over */
 
-struct postern_stream_info { /* filled in by the host up to `size`; strings live as the stream does */
+/* Filled in by the host up to `size`; the strings live as long as the stream does. */
+struct postern_stream_info {
     size_t      size;
     uint32_t    flags;
     uint16_t    peer_port, local_port;
@@ -36,24 +37,24 @@ struct postern_stream_info { /* filled in by the host up to `size`; strings live
     const char *local;       /* our side, likewise                                                */
     const char *tls_version; /* "TLSv1.3", or NULL when the stream is in the clear                */
     const char *tls_cipher;
-    uint32_t    tls_verified; /* 1: the peer's certificate was asked for and is valid for its name */
+    uint32_t    tls_verified; /* 1: the peer's certificate is valid, and for its name             */
     uint32_t    reserved;
-    const char *error_text; /* after POSTERN_STREAM_ERROR: what went wrong, in words               */
+    const char *error_text;   /* after POSTERN_STREAM_ERROR: what went wrong, in words            */
 };
 
 struct postern_tls_params {
     size_t      size;
     uint32_t    flags;
     uint32_t    reserved;
-    const char *certificate; /* PEM chain; NULL for a client without one                           */
-    const char *key;         /* PEM; NULL: in the certificate's file                               */
-    const char *ca_file;     /* PEM bundle to verify peers with; NULL: the system's                */
+    const char *certificate; /* PEM chain; NULL for a client without one                          */
+    const char *key;         /* PEM; NULL: in the certificate's file                              */
+    const char *ca_file;     /* PEM bundle to verify peers with; NULL: the system's               */
 };
 #define POSTERN_TLS_SERVER 1u
-#define POSTERN_TLS_VERIFY 2u /* refuse a peer whose certificate or name does not hold             */
+#define POSTERN_TLS_VERIFY 2u /* refuse a peer whose certificate or name does not hold            */
 
 /* stream_content: how content is put on the stream. */
-#define POSTERN_CONTENT_DOTS 1u /* SMTP transparency (RFC 5321 4.5.2), CRLF at the end if missing, and
-                                   the final ".": a complete end of data                           */
+#define POSTERN_CONTENT_DOTS 1u /* SMTP transparency (RFC 5321 4.5.2), CRLF at the end if missing,
+                                   and the final ".": a complete end of data                      */
 
 #endif

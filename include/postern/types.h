@@ -66,8 +66,8 @@ struct postern_envelope {
     const char *protocol; /* "ESMTP", "local", ...; may be NULL                                  */
     const char *envid;    /* reserved for RFC 3461; NULL                                         */
 };
-#define POSTERN_MAIL_8BIT 1u /* BODY=8BITMIME was declared, or content is known to hold 8-bit bytes */
-#define POSTERN_MAIL_UTF8 2u /* SMTPUTF8 was asked for (RFC 6531)                                   */
+#define POSTERN_MAIL_8BIT 1u /* BODY=8BITMIME was declared, or content has 8-bit bytes           */
+#define POSTERN_MAIL_UTF8 2u /* SMTPUTF8 was asked for (RFC 6531)                                */
 
 /* What the router says of a recipient, for an ingress that must answer RCPT. */
 enum postern_verdict_kind {

@@ -11,8 +11,8 @@
 int lock_file(int fd);
 
 /* Makes "path.lock". A lock file not touched for stale_usec is taken for a dead program's and
- * removed, and one that a crash of our own has left, at once; call this with the fcntl lock held, so
- * that only one of us does so at a time. 0, -EWOULDBLOCK, or -errno. */
+ * removed, and one that a crash of our own has left, at once; call this with the fcntl lock held,
+ * so that only one of us does so at a time. 0, -EWOULDBLOCK, or -errno. */
 int  lock_dot(const char *path, int64_t stale_usec);
 void lock_undot(const char *path);
 

@@ -13,28 +13,28 @@
 
 struct spool {
     struct loop *loop;
-    struct list  live; /* spool_entry */
-    size_t       live_n;
-    uint64_t     last_id;
-    int          put_error, content_error, commit_error, behind, on_disk;
-    struct list  wanting;    /* spool_put that wait for room */
-    struct list  committing; /* spool_put that are on their way to the disk */
+    struct list live; /* spool_entry */
+    size_t live_n;
+    uint64_t last_id;
+    int put_error, content_error, commit_error, behind, on_disk;
+    struct list wanting;    /* spool_put that wait for room */
+    struct list committing; /* spool_put that are on their way to the disk */
 };
 
 struct spool_entry {
-    struct list  link;
-    uint64_t     id;
-    struct buf   content, meta, state;
+    struct list link;
+    uint64_t id;
+    struct buf content, meta, state;
 };
 
 struct spool_put {
-    struct list         link; /* spool.wanting or spool.committing */
-    postern_done       *room;
-    void               *room_ctx;
-    struct spool       *spool;
+    struct list link; /* spool.wanting or spool.committing */
+    postern_done *room;
+    void *room_ctx;
+    struct spool *spool;
     struct spool_entry *entry;
-    spool_commit_cb    *done;
-    void               *ctx;
+    spool_commit_cb *done;
+    void *ctx;
 };
 
 struct spool *fakespool_new(struct loop *loop)
@@ -96,7 +96,8 @@ size_t fakespool_live(const struct spool *s)
 
 const char *fakespool_newest(const struct spool *s)
 {
-    return list_empty(&s->live) ? NULL : CONTAINER(s->live.prev, struct spool_entry, link)->content.data;
+    return list_empty(&s->live) ? NULL
+                                : CONTAINER(s->live.prev, struct spool_entry, link)->content.data;
 }
 
 struct spool_entry *fakespool_first(const struct spool *s)
@@ -132,7 +133,7 @@ void fakespool_on_disk(struct spool *s, int on)
 static void tell_room(void *arg)
 {
     struct spool *s = arg;
-    struct list  *n;
+    struct list *n;
 
     while (!s->behind && (n = list_pop(&s->wanting))) {
         struct spool_put *p = CONTAINER(n, struct spool_put, link);
@@ -151,9 +152,10 @@ void fakespool_behind(struct spool *s, int on)
 struct envelope *fakespool_envelope(const struct spool *s)
 {
     const struct spool_entry *e = CONTAINER(s->live.prev, struct spool_entry, link);
-    struct envelope          *env = NULL;
+    struct envelope *env = NULL;
 
-    return list_empty(&s->live) || envelope_decode(e->meta.data, e->meta.len, &env) < 0 ? NULL : env;
+    return list_empty(&s->live) || envelope_decode(e->meta.data, e->meta.len, &env) < 0 ? NULL
+                                                                                        : env;
 }
 
 /* --- the spool's own calls --- */
@@ -278,8 +280,9 @@ postern_content *spool_content(struct spool *s, struct spool_entry *e)
         errno = -s->content_error;
         return NULL;
     }
-    return s->on_disk ? content_in_file(&e->content)
-                      : content_new_memory(mem_strndup(e->content.data, e->content.len), e->content.len);
+    return s->on_disk
+        ? content_in_file(&e->content)
+        : content_new_memory(mem_strndup(e->content.data, e->content.len), e->content.len);
 }
 
 uint64_t spool_entry_id(const struct spool_entry *e)
@@ -300,5 +303,5 @@ void spool_uncache(struct spool *s, struct spool_entry *e)
 
 void spool_stats(const struct spool *s, struct spool_stats *ret)
 {
-    *ret = (struct spool_stats){.live_messages = s->live_n};
+    *ret = (struct spool_stats){ .live_messages = s->live_n };
 }

@@ -1,6 +1,6 @@
-/* tests/fake/fakespool.h: a spool in memory, for tests of what stands on it. It answers on the loop's
- * next turn, as the real one does, and can be told to fail. Linked in front of the core library it takes
- * the place of spool/spool.c. */
+/* tests/fake/fakespool.h: a spool in memory, for tests of what stands on it. It answers on the
+ * loop's next turn, as the real one does, and can be told to fail. Linked in front of the core
+ * library it takes the place of spool/spool.c. */
 #ifndef FAKE_FAKESPOOL_H
 #define FAKE_FAKESPOOL_H
 
@@ -15,10 +15,10 @@ void          fakespool_free(struct spool **s);
 struct spool_entry *fakespool_add(struct spool *s, uint64_t id, const char *content);
 
 size_t      fakespool_live(const struct spool *s);             /* messages not done */
-const char *fakespool_newest(const struct spool *s);           /* content of the newest live message */
+const char *fakespool_newest(const struct spool *s);           /* content of the newest live one */
 struct spool_entry *fakespool_first(const struct spool *s);    /* the oldest live message */
 const struct buf *fakespool_state(const struct spool_entry *e); /* newest state, empty if none */
-void        fakespool_fail_puts(struct spool *s, int err);     /* spool_put_new answers err; 0: no more */
+void        fakespool_fail_puts(struct spool *s, int err);     /* spool_put_new says err; 0: ends */
 void        fakespool_fail_content(struct spool *s, int err);
 void        fakespool_fail_commits(struct spool *s, int err);
 void        fakespool_behind(struct spool *s, int on);  /* 1: put_write says "wait"; 0: room */

@@ -159,6 +159,34 @@ def test_options_that_mean_nothing_here_are_ignored_as_every_sendmail_does(gatew
     gw.wait_mail("bob")
 
 
+@pytest.mark.parametrize("options", [["-f", "<ann@local.test>"], ["-f<ann@local.test>"],
+                                     ["-r", "<ann@local.test>"]])
+def test_a_sender_in_angle_brackets_is_the_same_sender(gateway, sendmail, options):
+    gw = gateway()
+    gw.cli(*options, "bob@local.test", program=sendmail, stdin=b"Subject: x\n\nHello.\n")
+    (got,) = gw.wait_mail("bob")
+    assert got["Return-Path"] == "<ann@local.test>" and got["From"] == "<ann@local.test>"
+
+
+def test_a_bare_cr_is_a_line_end_in_a_body_and_a_blank_in_a_header(gateway, peer, to):
+    server = peer()
+    gw = gateway(to(server.hop, "remote.test"))
+    gw.cli("send", "-f", "ann@local.test", "far@remote.test",
+           stdin=b"Subject: x\rX-Evil: yes\n\n10%\r20%\r\n\r.\rMAIL FROM:<a@b>\n")
+    (got,) = server.wait_messages(1)
+    header, body = got.data.split(b"\r\n\r\n", 1)
+    assert b"\r\nSubject: x X-Evil: yes" in header
+    assert body == b"10%\r\n20%\r\n\r\n.\r\nMAIL FROM:<a@b>\r\n"
+    gw.wait_empty()
+
+
+def test_a_nul_is_refused_and_the_line_is_named(gateway, sendmail):
+    gw = gateway()
+    done = gw.cli("bob@local.test", program=sendmail, stdin=LETTER + b"a\0b\n", code=65)
+    assert "line 6 of the message has a NUL" in done.stderr
+    assert gw.json("status")["queue"]["accepted"] == 0
+
+
 def test_exit_codes_tell_callers_what_to_do(new_gateway, sendmail):
     gw = new_gateway({"server": {"message_size_max": "20K"}})
     # Nobody is there: keep it and come again.

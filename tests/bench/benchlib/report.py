@@ -156,12 +156,12 @@ def markdown(results):
                      settings(results)) + "\n"
 
 
-def write_docs(path, text):
+def write_docs(path, text, begin_mark=BEGIN, end_mark=END):
     with open(path, encoding="utf-8") as file:
         page = file.read()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(begin_mark)
+    _, end, after = rest.partition(end_mark)
     if not begin or not end:
-        raise ValueError(f"{path} has no {BEGIN} ... {END}")
+        raise ValueError(f"{path} has no {begin_mark} ... {end_mark}")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        file.write(f"{before}{begin_mark}\n\n{text}\n{end_mark}{after}")

@@ -19,10 +19,10 @@ class BenchError(Exception):
     """Something that the reader of the message can mend."""
 
 
-def build(build_dir, scratch):
-    """Paths of both tools: made by the tree's Makefile, or by the compiler alone without one."""
+def make(build_dir, names):
+    """Paths of tools made by the tree's Makefile; None: it could not make them."""
     makefile = os.path.join(build_dir, "Makefile")
-    targets = [f"tests/bench/{name}" for name in NAMES]
+    targets = [f"tests/bench/{name}" for name in names]
     if os.path.exists(makefile) and shutil.which("make"):
         # The lock that ./dev takes: two makes in one build folder step on each other.
         with open(os.path.join(build_dir, ".lock"), "a", encoding="ascii") as lock:
@@ -31,6 +31,14 @@ def build(build_dir, scratch):
                                   check=False)
         if made.returncode == 0:
             return [os.path.join(build_dir, target) for target in targets]
+    return None
+
+
+def build(build_dir, scratch):
+    """Paths of both tools: made by the tree's Makefile, or by the compiler alone without one."""
+    paths = make(build_dir, NAMES)
+    if paths:
+        return paths
     paths = []
     for name in NAMES:
         paths.append(os.path.join(scratch, name))
@@ -63,8 +71,8 @@ def smtp_ready(port):
 class Sink:
     """bench-sink, told round by round what to expect."""
 
-    def __init__(self, path):
-        self.port = free_port()
+    def __init__(self, path, port=None):
+        self.port = port or free_port()
         self.process = subprocess.Popen(
             [path, "--listen", f"127.0.0.1:{self.port}", "--check", "--control"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=process.dies_with_us)

@@ -82,8 +82,10 @@ class Gateway:
 
     def write_config(self, name, content):
         """An object is written as JSON, a text as it is."""
-        with open(os.path.join(self.confd, name), "w", encoding="utf-8") as file:
+        path = os.path.join(self.confd, name)
+        with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(content if isinstance(content, str) else json.dumps(content, indent=2))
+        os.rename(path + ".new", path)  # a reload may be reading
 
     # --- life ---
 
@@ -113,6 +115,35 @@ class Gateway:
         os.killpg(group, signal.SIGKILL)
         self.process.wait()
         wait_for("the killed gateway to be gone", lambda: not group_alive(group))
+
+    # --- its processes ---
+
+    def status(self):
+        """What status says, or nothing while some worker is on its way back."""
+        done = self.cli("status", "--json", code=None)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def workers(self):
+        """Pids of those that are ready."""
+        return [w["pid"] for w in self.status().get("workers", []) if w["state"] == "ready"]
+
+    def wait_workers(self, count, without=()):
+        """Until so many are ready, and none of WITHOUT among them; their pids."""
+        def enough():
+            pids = self.workers()
+            return pids if len(pids) == count and not set(pids) & set(without) else None
+        return wait_for(lambda: f"{count} workers:\n{self.log()}", enough)
+
+    def wait_settled(self, patience=PATIENCE):
+        """No generation drains any more; nothing is queued anywhere."""
+        def settled():
+            said = self.status()
+            return said and not said["draining"] and said["queue"]["messages"] == 0
+        wait_for(lambda: f"everything to be settled: {self.status()}\n{self.log()[-6000:]}", settled,
+                 patience)
+
+    def add_plugins(self, folder):
+        self.env["POSTERN_PLUGIN_PATH"] += ":" + str(folder)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

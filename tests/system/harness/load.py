@@ -13,12 +13,17 @@ from .base import PATIENCE, wait_for
 
 
 class Load:
-    def __init__(self, port, total, threads=8, size=500, rcpt="far@remote.test"):
+    """{n} in rcpt: the message's number."""
+
+    def __init__(self, port, total, threads=8, size=500, rcpt="far@remote.test",
+                 sender="load@client.test"):
         self.port = port
         self.total = total
         self.body = b"x" * 70 + b"\r\n"
         self.body *= max(1, size // len(self.body))
-        self.rcpt = rcpt.encode()
+        self.rcpt = rcpt
+        self.sender = sender
+        self.unreached = 0  # connections that were refused, or cut off before a greeting
         self.numbers = itertools.count()
         self.lock = threading.Lock()
         self.acked = set()
@@ -49,21 +54,26 @@ class Load:
     def _run(self):
         number = next(self.numbers)
         while number < self.total and not self.stopped.is_set():
+            greeted = False
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as conn:
                     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     with conn.makefile("rb") as file:
                         expect(file, b"220")
+                        greeted = True
                         conn.sendall(b"EHLO load.test\r\n")
                         expect(file, b"250")
                         while number < self.total and not self.stopped.is_set():
                             if self._one(conn, file, number):
                                 number = next(self.numbers)
             except (OSError, EOFError):
+                with self.lock:
+                    self.unreached += not greeted
                 time.sleep(0.02)  # it is down: until it is up
 
     def _one(self, conn, file, number):
-        conn.sendall(b"MAIL FROM:<load@client.test>\r\nRCPT TO:<%s>\r\nDATA\r\n" % self.rcpt)
+        rcpt = self.rcpt.replace("{n}", str(number))
+        conn.sendall(f"MAIL FROM:<{self.sender}>\r\nRCPT TO:<{rcpt}>\r\nDATA\r\n".encode())
         try:
             expect(file, b"250")
             expect(file, b"250")

@@ -222,6 +222,68 @@ static void line_ends_become_crlf_and_a_last_one_is_added(void **state)
     done(&r);
 }
 
+/* Each CR alone begins a line in the body and is a blank in the header: there a line is power. */
+static void a_bare_cr_never_leaves_here(void **state)
+{
+    struct result r =
+        compose(&to_one, "Subject: one\rBcc: x@y.test\nTo: a@b\r\r\n\r\n10%\r20%\r\r30%\r\nend\r");
+
+    (void)state;
+    assert_int_equal(r.code, 0);
+    has(&r, "Subject: one Bcc: x@y.test\r\nTo: a@b\r\n");
+    has(&r, "\r\n\r\n10%\r\n20%\r\n\r\n30%\r\nend\r\n");
+    assert_string_equal(r.content.data + r.content.len - 7, "\r\nend\r\n");
+    rcpts_are(&r, "bob@b.test");
+    done(&r);
+}
+
+/* "x CR . LF" is shown as a line with a dot, and is none. */
+static void a_dot_after_a_bare_cr_does_not_end(void **state)
+{
+    static const char text[] = "Subject: x\n\none\r.\ntwo\n.\r\nthree\n";
+    struct result r = compose_n(&to_one, text, sizeof text - 1, 1);
+
+    (void)state;
+    has(&r, "one\r\n.\r\ntwo\r\n");
+    has_not(&r, "three");
+    done(&r);
+}
+
+static void a_nul_is_refused(void **state)
+{
+    static const char header[] = "Subj\0ect: x\n\nbody\n", body[] = "Subject: x\n\nbo\0dy\n";
+    struct result r = compose_n(&to_one, header, sizeof header - 1, 0);
+
+    (void)state;
+    assert_int_equal(r.code, EX_DATAERR);
+    assert_null(r.request);
+    done(&r);
+    r = compose_n(&to_one, body, sizeof body - 1, 1);
+    assert_int_equal(r.code, EX_DATAERR);
+    assert_null(r.request);
+    done(&r);
+}
+
+static void a_sender_may_stand_in_angle_brackets(void **state)
+{
+    static const char *const senders[][2] = {
+        { "<ann@x.test>", "ann@x.test" }, { "<ann>", "ann@gw.test" },       { "<>", "" },
+        { "ann@x.test", "ann@x.test" },   { "<ann@x.test", "<ann@x.test" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof senders / sizeof *senders; i++) {
+        struct compose c = to_one;
+        struct result r;
+
+        c.sender = senders[i][0];
+        r = compose(&c, "\nhello\n");
+        assert_int_equal(r.code, 0);
+        assert_string_equal(text_of(&r, "sender"), senders[i][1]);
+        done(&r);
+    }
+}
+
 static void a_lone_dot_ends_only_when_it_may(void **state)
 {
     static const char text[] = "Subject: x\n\none\n..\n.\ntwo\n";
@@ -326,6 +388,11 @@ static void hostile_bytes_are_carried_or_refused(void **state)
         r = compose_n(&c, text, len, i & 2);
         assert_true(r.code == 0 || r.code == EX_DATAERR || r.code == EX_USAGE);
         assert_int_equal(r.code == 0, r.request != NULL);
+        for (size_t k = 0; r.code == 0 && k < r.content.len; k++) {
+            char before = k ? r.content.data[k - 1] : ' ';
+
+            assert_int_equal(r.content.data[k] == '\n', before == '\r');
+        }
         done(&r);
     }
 }
@@ -343,6 +410,10 @@ int main(void)
         cmocka_unit_test(no_recipients_is_an_error),
         cmocka_unit_test(a_recipient_that_is_no_text_is_an_error),
         cmocka_unit_test(line_ends_become_crlf_and_a_last_one_is_added),
+        cmocka_unit_test(a_bare_cr_never_leaves_here),
+        cmocka_unit_test(a_dot_after_a_bare_cr_does_not_end),
+        cmocka_unit_test(a_nul_is_refused),
+        cmocka_unit_test(a_sender_may_stand_in_angle_brackets),
         cmocka_unit_test(a_lone_dot_ends_only_when_it_may),
         cmocka_unit_test(a_header_without_a_body_and_an_empty_message),
         cmocka_unit_test(a_body_that_begins_without_a_separating_line_is_kept_whole),

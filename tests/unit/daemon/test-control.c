@@ -26,17 +26,17 @@
 #define NOBODY 65534
 
 struct fixture {
-    struct loop        *loop;
-    struct spool       *spool;
-    struct config      *config;
+    struct loop *loop;
+    struct spool *spool;
+    struct config *config;
     struct route_table *routes;
-    struct queue       *queue;
-    struct hosts       *hosts;
-    struct control     *control;
-    int                 listener;
-    char                dir[64], path[80];
-    struct buf          got; /* what the last client has read */
-    int door; /* a connection that has not been handed over yet, or -1 */
+    struct queue *queue;
+    struct hosts *hosts;
+    struct control *control;
+    int listener;
+    char dir[64], path[80];
+    struct buf got; /* what the last client has read */
+    int door;       /* a connection that has not been handed over yet, or -1 */
 };
 
 static int deliver(void *ctx, const char *transport, postern_job *job)
@@ -60,9 +60,9 @@ static void load(struct fixture *f)
         "{\"server\":{\"hostname\":\"gw.test\",\"message_size_max\":2000000,\"recipients_max\":50},"
         "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
         "\"routing\":{\"default\":{\"transport\":\"out\"}}}";
-    struct config_errors errors = {0};
-    char                 path[80];
-    FILE                *out;
+    struct config_errors errors = { 0 };
+    char path[80];
+    FILE *out;
 
     snprintf(f->dir, sizeof f->dir, "/tmp/postern-control-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
@@ -81,25 +81,34 @@ static void load(struct fixture *f)
 static void start(struct fixture *f)
 {
     struct queue_setup setup;
-    struct host_env    env;
+    struct host_env env;
     struct control_env c;
-    char               why[256];
+    char why[256];
 
     memset(f, 0, sizeof *f);
     load(f);
     f->loop = loop_new(1);
     f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){.loop = f->loop, .spool = f->spool, .config = f->config,
-                                 .routes = f->routes, .carrier = {f, deliver, cancel}};
+    setup = (struct queue_setup){ .loop = f->loop,
+                                  .spool = f->spool,
+                                  .config = f->config,
+                                  .routes = f->routes,
+                                  .carrier = { f, deliver, cancel } };
     assert_int_equal(queue_new(&setup, &f->queue), 0);
-    env = (struct host_env){.loop = f->loop, .config = f->config, .routes = f->routes,
-                            .spool = f->spool, .queue = f->queue};
+    env = (struct host_env){ .loop = f->loop,
+                             .config = f->config,
+                             .routes = f->routes,
+                             .spool = f->spool,
+                             .queue = f->queue };
     f->hosts = hosts_new(&env);
     snprintf(f->path, sizeof f->path, "%s/control", f->dir);
     assert_int_equal(control_bind(f->path, &f->listener, why, sizeof why), 0);
     fcntl(f->listener, F_SETFL, O_NONBLOCK);
-    c = (struct control_env){.loop = f->loop, .config = f->config, .hosts = f->hosts, .queue = f->queue,
-                             .spool = f->spool};
+    c = (struct control_env){ .loop = f->loop,
+                              .config = f->config,
+                              .hosts = f->hosts,
+                              .queue = f->queue,
+                              .spool = f->spool };
     f->control = control_new(&c);
     f->door = -1;
 }
@@ -124,7 +133,7 @@ static void stop(struct fixture *f)
 /* The supervisor's part: it takes the connection, and its first byte, and hands it over. */
 static void door(struct fixture *f)
 {
-    char    kind;
+    char kind;
     ssize_t n;
 
     if (f->door < 0)
@@ -151,8 +160,8 @@ static void turns(struct fixture *f, int n)
 
 static int dial(struct fixture *f)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     assert_true(fd >= 0);
     memcpy(a.sun_path, f->path, strlen(f->path) + 1);
@@ -163,7 +172,7 @@ static int dial(struct fixture *f)
 /* Reads what there is. 1: and the other side has ended. */
 static int listen_to(struct fixture *f, int fd)
 {
-    char    piece[65536];
+    char piece[65536];
     ssize_t n;
 
     while ((n = recv(fd, piece, sizeof piece, 0)) > 0)
@@ -204,7 +213,7 @@ static void hush(struct fixture *f)
 /* The one line that was heard, as JSON. */
 static json_t *answer(struct fixture *f)
 {
-    char   *lf = f->got.data ? strchr(f->got.data, '\n') : NULL;
+    char *lf = f->got.data ? strchr(f->got.data, '\n') : NULL;
     json_t *o;
 
     if (!lf || lf[1])
@@ -217,7 +226,7 @@ static json_t *answer(struct fixture *f)
 
 static void refused(struct fixture *f, int code, const char *why)
 {
-    json_t     *o = answer(f);
+    json_t *o = answer(f);
     const char *error = json_string_value(json_object_get(o, "error"));
 
     if (!error || !strstr(error, why))
@@ -235,7 +244,7 @@ static void gone(struct fixture *f, int fd)
 
 static size_t open_files(void)
 {
-    DIR   *d = opendir("/proc/self/fd");
+    DIR *d = opendir("/proc/self/fd");
     size_t n = 0;
 
     assert_non_null(d);
@@ -245,16 +254,17 @@ static size_t open_files(void)
     return n;
 }
 
-#define BODY   "Subject: x\r\n\r\nhello\r\n"
-#define SUBMIT "{\"verb\":\"submit\",\"sender\":\"ann@x.test\",\"rcpts\":[\"bob@b.test\"],\"size\":21}\n"
+#define BODY "Subject: x\r\n\r\nhello\r\n"
+#define SUBMIT \
+    "{\"verb\":\"submit\",\"sender\":\"ann@x.test\",\"rcpts\":[\"bob@b.test\"],\"size\":21}\n"
 
 /* --- what is meant to be --- */
 
 static void its_owner_may_look_and_act(void **state)
 {
     struct fixture f;
-    json_t        *o;
-    int            fd;
+    json_t *o;
+    int fd;
 
     (void)state;
     start(&f);
@@ -262,7 +272,8 @@ static void its_owner_may_look_and_act(void **state)
     assert_false(say(&f, fd, "C{\"verb\":\"status\"}\n"));
     o = answer(&f);
     assert_string_equal(json_string_value(json_object_get(o, "hostname")), "gw.test");
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "queue"), "messages")), 0);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "queue"), "messages")),
+                     0);
     json_decref(o);
     say(&f, fd, "{\"verb\":\"queue.list\",\"all\":true}\n");
     o = answer(&f);
@@ -280,10 +291,10 @@ static void its_owner_may_look_and_act(void **state)
 
 static void a_submission_is_answered_when_it_is_durable(void **state)
 {
-    struct fixture   f;
+    struct fixture f;
     struct envelope *e;
-    json_t          *o;
-    int              fd;
+    json_t *o;
+    int fd;
 
     (void)state;
     start(&f);
@@ -313,9 +324,9 @@ static void a_submission_is_answered_when_it_is_durable(void **state)
 static void bytes_may_come_one_by_one(void **state)
 {
     static const char text[] = "C" SUBMIT BODY;
-    struct fixture    f;
-    json_t           *o;
-    int               fd;
+    struct fixture f;
+    json_t *o;
+    int fd;
 
     (void)state;
     start(&f);
@@ -333,7 +344,7 @@ static void bytes_may_come_one_by_one(void **state)
 static void who_has_ended_his_side_still_gets_the_answer(void **state)
 {
     struct fixture f;
-    int            fd;
+    int fd;
 
     (void)state;
     start(&f);
@@ -351,8 +362,8 @@ static void who_has_ended_his_side_still_gets_the_answer(void **state)
 static void a_slow_disk_is_waited_for(void **state)
 {
     struct fixture f;
-    json_t        *o;
-    int            fd;
+    json_t *o;
+    int fd;
 
     (void)state;
     start(&f);
@@ -374,7 +385,8 @@ static void a_slow_disk_is_waited_for(void **state)
 
 /* --- what is refused --- */
 
-static void refuse_submission(struct fixture *f, int fd, const char *request, int code, const char *why)
+static void refuse_submission(struct fixture *f, int fd, const char *request, int code,
+                              const char *why)
 {
     say(f, fd, request);
     assert_true(!f->got.len); /* content comes first, then the one answer */
@@ -387,20 +399,21 @@ static void refuse_submission(struct fixture *f, int fd, const char *request, in
 static void bad_submissions_are_refused_after_their_content(void **state)
 {
     struct fixture f;
-    int            fd;
+    int fd;
 
     (void)state;
     start(&f);
     fd = dial(&f);
     say(&f, fd, "C");
-#define FROM(sender, rcpts)                                                                        \
+#define FROM(sender, rcpts) \
     "{\"verb\":\"submit\",\"sender\":\"" sender "\",\"rcpts\":" rcpts ",\"size\":21}\n"
     refuse_submission(&f, fd, FROM("a@x.test", "[]"), EX_USAGE, "no recipients");
     refuse_submission(&f, fd, FROM("a@x.test", "\"b@x.test\""), EX_USAGE, "no recipients");
-    refuse_submission(&f, fd, FROM("a@x.test", "[\"not one\"]"), EX_DATAERR, "not a recipient address: not one");
+    refuse_submission(&f, fd, FROM("a@x.test", "[\"not one\"]"), EX_DATAERR,
+                      "not a recipient address: not one");
     refuse_submission(&f, fd, FROM("a@x.test", "[7]"), EX_DATAERR, "not a recipient address");
-    refuse_submission(&f, fd, FROM("a@x.test>\\r\\nRCPT TO:<z@z.test", "[\"b@x.test\"]"), EX_DATAERR,
-                      "the sender is not an address");
+    refuse_submission(&f, fd, FROM("a@x.test>\\r\\nRCPT TO:<z@z.test", "[\"b@x.test\"]"),
+                      EX_DATAERR, "the sender is not an address");
     fakespool_fail_puts(f.spool, -ENOSPC);
     refuse_submission(&f, fd, SUBMIT, EX_TEMPFAIL, "full");
     fakespool_fail_puts(f.spool, 0);
@@ -418,20 +431,23 @@ static void bad_submissions_are_refused_after_their_content(void **state)
 static void too_many_recipients_and_too_much_content(void **state)
 {
     struct fixture f;
-    struct buf     b = {0};
-    int            fd;
+    struct buf b = { 0 };
+    int fd;
 
     (void)state;
     start(&f);
     fd = dial(&f);
-    buf_adds(&b, "C{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":21,\"rcpts\":[\"b@x.test\"");
+    buf_adds(&b,
+             "C{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":21,\"rcpts\":[\"b@x.test\"");
     for (int i = 0; i < 50; i++)
         buf_printf(&b, ",\"u%d@x.test\"", i);
     buf_adds(&b, "]}\n" BODY);
     say(&f, fd, b.data);
     refused(&f, EX_DATAERR, "too many recipients");
     buf_clear(&b);
-    buf_adds(&b, "{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":2000001,\"rcpts\":[\"b@x.test\"]}\n");
+    buf_adds(&b,
+             "{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":2000001,"
+             "\"rcpts\":[\"b@x.test\"]}\n");
     for (int i = 0; i < 2000001; i++)
         buf_addc(&b, 'x');
     say_n(&f, fd, b.data, b.len);
@@ -446,15 +462,16 @@ static void too_many_recipients_and_too_much_content(void **state)
 static void a_long_address_in_another_script_is_answered(void **state)
 {
     struct fixture f;
-    struct buf     b = {0};
-    int            fd;
+    struct buf b = { 0 };
+    int fd;
 
     (void)state;
     start(&f);
     fd = dial(&f);
     for (int pad = 0; pad < 3; pad++) {
         buf_clear(&b);
-        buf_printf(&b, "%s{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":21,\"rcpts\":[\"%.*s",
+        buf_printf(&b,
+                   "%s{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":21,\"rcpts\":[\"%.*s",
                    pad ? "" : "C", pad, "xx");
         for (int i = 0; i < 300; i++)
             buf_adds(&b, "\xe2\x82\xac ");
@@ -470,7 +487,7 @@ static void a_long_address_in_another_script_is_answered(void **state)
 static void strangers_may_submit_and_nothing_else(void **state)
 {
     struct fixture f;
-    int            fd;
+    int fd;
 
     (void)state;
     if (geteuid()) /* only root can pretend to be somebody else */
@@ -495,8 +512,8 @@ static void strangers_may_submit_and_nothing_else(void **state)
 static void strangers_cannot_lock_the_operator_out(void **state)
 {
     struct fixture f;
-    int            fds[100], fd;
-    json_t        *o;
+    int fds[100], fd;
+    json_t *o;
 
     (void)state;
     if (geteuid())
@@ -526,11 +543,18 @@ static void strangers_cannot_lock_the_operator_out(void **state)
 
 static void garbage_ends_the_dialogue(void **state)
 {
-    static const char *const garbage[] = {"\n", "hello\n", "{}\n", "[]\n", "null\n", "{\"verb\":7}\n",
-                                          "{\"verb\":\"status\"\n", "\xff\xfe\n", "{\"verb\":\"\\u0000\"}\n",
-                                          "{\"verb\":\"status\",\"verb\":\"status\"}\n"};
-    struct fixture           f;
-    size_t                   before;
+    static const char *const garbage[] = { "\n",
+                                           "hello\n",
+                                           "{}\n",
+                                           "[]\n",
+                                           "null\n",
+                                           "{\"verb\":7}\n",
+                                           "{\"verb\":\"status\"\n",
+                                           "\xff\xfe\n",
+                                           "{\"verb\":\"\\u0000\"}\n",
+                                           "{\"verb\":\"status\",\"verb\":\"status\"}\n" };
+    struct fixture f;
+    size_t before;
 
     (void)state;
     start(&f);
@@ -545,7 +569,7 @@ static void garbage_ends_the_dialogue(void **state)
     }
     for (int c = 0; c < 256; c++) { /* first bytes that mean nothing; 'S' with nobody to take it */
         char one = (char)c;
-        int  fd = dial(&f);
+        int fd = dial(&f);
 
         assert_int_equal(say_n(&f, fd, &one, 1), c != 'C');
         gone(&f, fd);
@@ -557,8 +581,8 @@ static void garbage_ends_the_dialogue(void **state)
 static void deep_nesting_is_garbage_too(void **state)
 {
     struct fixture f;
-    char          *text = mem_zalloc(900002);
-    int            fd;
+    char *text = mem_zalloc(900002);
+    int fd;
 
     (void)state;
     start(&f);
@@ -576,9 +600,9 @@ static void deep_nesting_is_garbage_too(void **state)
 static void a_line_without_end_is_cut_off(void **state)
 {
     struct fixture f;
-    size_t         len = (size_t)8 << 20;
-    char          *text = mem_alloc(len);
-    int            fd;
+    size_t len = (size_t)8 << 20;
+    char *text = mem_alloc(len);
+    int fd;
 
     (void)state;
     start(&f);
@@ -595,8 +619,8 @@ static void a_line_without_end_is_cut_off(void **state)
 static void the_longest_line_that_is_allowed_is_taken(void **state)
 {
     struct fixture f;
-    struct buf     b = {0};
-    int            fd;
+    struct buf b = { 0 };
+    int fd;
 
     (void)state;
     start(&f);
@@ -619,8 +643,8 @@ static void the_longest_line_that_is_allowed_is_taken(void **state)
 static void leaving_at_any_moment_leaves_nothing(void **state)
 {
     static const char text[] = "C" SUBMIT BODY;
-    struct fixture    f;
-    size_t            before;
+    struct fixture f;
+    size_t before;
 
     (void)state;
     start(&f);
@@ -636,7 +660,8 @@ static void leaving_at_any_moment_leaves_nothing(void **state)
         turns(&f, 6);
         assert_int_equal(f.control->sessions, 0);
         assert_int_equal(hosts_submissions(f.hosts), 0);
-        assert_int_equal(fakespool_live(f.spool), cut == sizeof text - 1); /* all of it, or nothing */
+        assert_int_equal(fakespool_live(f.spool),
+                         cut == sizeof text - 1); /* all of it, or nothing */
     }
     assert_int_equal(open_files(), before);
     stop(&f);
@@ -645,7 +670,7 @@ static void leaving_at_any_moment_leaves_nothing(void **state)
 static void leaving_while_the_disk_is_slow_leaves_nothing(void **state)
 {
     struct fixture f;
-    int            fd;
+    int fd;
 
     (void)state;
     start(&f);
@@ -664,12 +689,12 @@ static void leaving_while_the_disk_is_slow_leaves_nothing(void **state)
 
 static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
 {
-    static const char *const said[] = {"", "C", "C{\"verb", "C" SUBMIT, "C" SUBMIT "Subject"};
+    static const char *const said[] = { "", "C", "C{\"verb", "C" SUBMIT, "C" SUBMIT "Subject" };
 
     (void)state;
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         struct fixture f;
-        int            fd;
+        int fd;
 
         start(&f);
         fd = dial(&f);
@@ -679,7 +704,7 @@ static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
     }
     for (int n = 1; n < 5; n++) { /* also between a commit and its answer */
         struct fixture f;
-        int            fd;
+        int fd;
 
         start(&f);
         fd = dial(&f);
@@ -694,9 +719,9 @@ static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
 static void answers_do_not_pile_up(void **state)
 {
     static const char ask[] = "{\"verb\":\"status\"}\n";
-    struct fixture    f;
-    size_t            asked = 0, at = 0, answers = 0;
-    int               fd, stalled = 0;
+    struct fixture f;
+    size_t asked = 0, at = 0, answers = 0;
+    int fd, stalled = 0;
 
     (void)state;
     start(&f);
@@ -717,7 +742,7 @@ static void answers_do_not_pile_up(void **state)
         }
     }
     assert_true(asked < 1000000); /* it did stall */
-    while (at) { /* the request that was cut */
+    while (at) {                  /* the request that was cut */
         ssize_t n = send(fd, ask + at, sizeof ask - 1 - at, MSG_NOSIGNAL);
 
         at = n > 0 && at + (size_t)n == sizeof ask - 1 ? 0 : at + (n > 0 ? (size_t)n : 0);
@@ -763,6 +788,6 @@ int main(void)
         cmocka_unit_test(answers_do_not_pile_up),
     };
 
-    log_open(&(struct log_config){.level = -1});
+    log_open(&(struct log_config){ .level = -1 });
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

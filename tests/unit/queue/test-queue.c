@@ -20,16 +20,16 @@
 #define MAX_JOBS 4096
 
 struct fixture {
-    struct loop        *loop;
-    struct spool       *spool;
-    struct config      *config;
+    struct loop *loop;
+    struct spool *spool;
+    struct config *config;
     struct route_table *routes;
-    struct queue       *queue;
-    postern_job        *jobs[MAX_JOBS]; /* delivered to the transport and not settled yet */
-    size_t              n, delivered_calls, cancels;
-    int                 refuse; /* deliver answers this */
-    uint64_t            next_id;
-    char                dir[64];
+    struct queue *queue;
+    postern_job *jobs[MAX_JOBS]; /* delivered to the transport and not settled yet */
+    size_t n, delivered_calls, cancels;
+    int refuse; /* deliver answers this */
+    uint64_t next_id;
+    char dir[64];
 };
 
 static int deliver(void *ctx, const char *transport, postern_job *job)
@@ -67,9 +67,9 @@ static void turns(struct fixture *f, int n)
 
 static void load(struct fixture *f, const char *json)
 {
-    struct config_errors errors = {0};
-    char                 path[128];
-    FILE                *out;
+    struct config_errors errors = { 0 };
+    char path[128];
+    FILE *out;
 
     snprintf(f->dir, sizeof f->dir, "/tmp/postern-queue-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
@@ -87,22 +87,25 @@ static void load(struct fixture *f, const char *json)
     rmdir(f->dir);
 }
 
-#define CONFIG(queue, routing)                                                                     \
-    "{\"server\":{\"hostname\":\"gw.test\"},\"queue\":{" queue "},"                                \
-    "\"transports\":{\"out\":{\"plugin\":\"x\"},\"gone\":{\"plugin\":\"x\"},"                      \
-    "\"local-mbox\":{\"plugin\":\"x\"}},\"routing\":{" routing                                     \
+#define CONFIG(queue, routing) \
+    "{\"server\":{\"hostname\":\"gw.test\"},\"queue\":{" queue "}," \
+    "\"transports\":{\"out\":{\"plugin\":\"x\"},\"gone\":{\"plugin\":\"x\"}," \
+    "\"local-mbox\":{\"plugin\":\"x\"}},\"routing\":{" routing \
     "\"default\":{\"transport\":\"out\"}}}"
 
 static void start(struct fixture *f, const char *json)
 {
-    struct queue_setup setup = {0};
+    struct queue_setup setup = { 0 };
 
     memset(f, 0, sizeof *f);
     load(f, json);
     f->loop = loop_new(1);
     f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){.loop = f->loop, .spool = f->spool, .config = f->config,
-                                 .routes = f->routes, .carrier = {f, deliver, cancel}};
+    setup = (struct queue_setup){ .loop = f->loop,
+                                  .spool = f->spool,
+                                  .config = f->config,
+                                  .routes = f->routes,
+                                  .carrier = { f, deliver, cancel } };
     assert_int_equal(queue_new(&setup, &f->queue), 0);
     queue_start(f->queue);
     f->next_id = 1;
@@ -119,11 +122,15 @@ static void stop(struct fixture *f)
 
 static void add(struct fixture *f, const char *sender, size_t n, const char *const *rcpts)
 {
-    struct envelope *e = envelope_new(&(struct envelope_new){
-        .received_usec = clock_wall(), .sender = sender, .ingress = "smtp-in", .rcpt_n = n, .rcpts = rcpts});
-    uint64_t         id = f->next_id++;
+    struct envelope *e = envelope_new(&(struct envelope_new){ .received_usec = clock_wall(),
+                                                              .sender = sender,
+                                                              .ingress = "smtp-in",
+                                                              .rcpt_n = n,
+                                                              .rcpts = rcpts });
+    uint64_t id = f->next_id++;
 
-    queue_add(f->queue, id, fakespool_add(f->spool, id, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n"), e);
+    queue_add(f->queue, id,
+              fakespool_add(f->spool, id, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n"), e);
 }
 
 static void add1(struct fixture *f, const char *sender, const char *rcpt)
@@ -131,11 +138,19 @@ static void add1(struct fixture *f, const char *sender, const char *rcpt)
     add(f, sender, 1, &rcpt);
 }
 
-static void settle(struct fixture *f, size_t job, size_t i, uint32_t fate, uint32_t cause, const char *text)
+static void settle(struct fixture *f, size_t job, size_t i, uint32_t fate, uint32_t cause,
+                   const char *text)
 {
-    struct postern_outcome o = {.size = sizeof o, .fate = fate, .cause = cause,
-                                .status = {fate == POSTERN_FAILED ? 5 : fate == POSTERN_DEFERRED ? 4 : 2, 1, 1},
-                                .diagnostic = text, .remote = "mx.test [192.0.2.1]:25", .protocol = "smtp"};
+    struct postern_outcome o = { .size = sizeof o,
+                                 .fate = fate,
+                                 .cause = cause,
+                                 .status = { fate == POSTERN_FAILED         ? 5
+                                                 : fate == POSTERN_DEFERRED ? 4
+                                                                            : 2,
+                                             1, 1 },
+                                 .diagnostic = text,
+                                 .remote = "mx.test [192.0.2.1]:25",
+                                 .protocol = "smtp" };
 
     queue_job_settle(f->jobs[job], i, &o);
 }
@@ -155,7 +170,7 @@ static void settle_all(struct fixture *f, uint32_t fate, uint32_t cause, const c
 
 static json_int_t count(struct fixture *f, const char *what)
 {
-    json_t    *s = queue_status(f->queue);
+    json_t *s = queue_status(f->queue);
     json_int_t n = json_integer_value(json_object_get(s, what));
 
     json_decref(s);
@@ -164,8 +179,9 @@ static json_int_t count(struct fixture *f, const char *what)
 
 static json_int_t waiting(struct fixture *f, enum wait_reason reason)
 {
-    json_t    *s = queue_status(f->queue);
-    json_int_t n = json_integer_value(json_object_get(json_object_get(s, "waiting"), wait_reason_name(reason)));
+    json_t *s = queue_status(f->queue);
+    json_int_t n = json_integer_value(
+        json_object_get(json_object_get(s, "waiting"), wait_reason_name(reason)));
 
     json_decref(s);
     return n;
@@ -194,24 +210,28 @@ static void a_delivered_message_leaves_the_spool(void **state)
 
 static void recipients_with_one_next_hop_travel_together_others_apart(void **state)
 {
-    static const char *const rcpts[] = {"a@one.test", "b@two.test", "c@ONE.test", "d@via.test", "e@via2.test"};
-    struct fixture           f;
+    static const char *const rcpts[] = { "a@one.test", "b@two.test", "c@ONE.test", "d@via.test",
+                                         "e@via2.test" };
+    struct fixture f;
 
     (void)state;
-    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"via*.test\",\"transport\":\"out\","
-                         "\"next_hops\":[\"[192.0.2.9]\"]}],"));
+    start(&f,
+          CONFIG("",
+                 "\"rules\":[{\"domain\":\"via*.test\",\"transport\":\"out\","
+                 "\"next_hops\":[\"[192.0.2.9]\"]}],"));
     add(&f, "a@x.test", 5, rcpts);
     turns(&f, 2);
     assert_int_equal(f.n, 3);
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(queue_job_rcpts(f.jobs[i]), strstr(queue_job_rcpt(f.jobs[i], 0), "two") ? 1 : 2);
+        assert_int_equal(queue_job_rcpts(f.jobs[i]),
+                         strstr(queue_job_rcpt(f.jobs[i], 0), "two") ? 1 : 2);
     stop(&f);
 }
 
 static void more_recipients_than_a_server_must_take_become_several_jobs(void **state)
 {
-    const char    *rcpts[250];
-    char           text[250][32];
+    const char *rcpts[250];
+    char text[250][32];
     struct fixture f;
 
     (void)state;
@@ -223,7 +243,8 @@ static void more_recipients_than_a_server_must_take_become_several_jobs(void **s
     add(&f, "a@x.test", 250, rcpts);
     turns(&f, 2);
     assert_int_equal(f.n, 3);
-    assert_int_equal(queue_job_rcpts(f.jobs[0]) + queue_job_rcpts(f.jobs[1]) + queue_job_rcpts(f.jobs[2]), 250);
+    assert_int_equal(
+        queue_job_rcpts(f.jobs[0]) + queue_job_rcpts(f.jobs[1]) + queue_job_rcpts(f.jobs[2]), 250);
     settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
     turns(&f, 2);
     assert_int_equal(fakespool_live(f.spool), 0);
@@ -232,8 +253,8 @@ static void more_recipients_than_a_server_must_take_become_several_jobs(void **s
 
 static void only_the_recipient_that_was_deferred_is_tried_again(void **state)
 {
-    static const char *const rcpts[] = {"a@y.test", "b@y.test"};
-    struct fixture           f;
+    static const char *const rcpts[] = { "a@y.test", "b@y.test" };
+    struct fixture f;
 
     (void)state;
     start(&f, CONFIG("\"retry\":[\"10ms\"],\"jitter\":0", ""));
@@ -279,7 +300,7 @@ static void a_failure_is_reported_to_the_sender_with_the_servers_words(void **st
 static void an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold(void **state)
 {
     struct fixture f;
-    size_t         postmasters = 0;
+    size_t postmasters = 0;
 
     (void)state;
     start(&f, CONFIG("", ""));
@@ -334,10 +355,14 @@ static void a_message_that_waited_too_long_is_returned(void **state)
 static void a_dead_destination_is_probed_by_one_and_holds_up_nobody(void **state)
 {
     struct fixture f;
-    size_t         other = 0;
+    size_t other = 0;
 
     (void)state;
-    start(&f, CONFIG("\"destination_concurrency\":5,\"dead_min\":\"50ms\",\"jitter\":0,\"retry\":[\"1ms\"]", ""));
+    start(
+        &f,
+        CONFIG(
+            "\"destination_concurrency\":5,\"dead_min\":\"50ms\",\"jitter\":0,\"retry\":[\"1ms\"]",
+            ""));
     for (int i = 0; i < 300; i++)
         add1(&f, "s@x.test", "u@dead.test");
     turns(&f, 5);
@@ -370,7 +395,7 @@ static void a_dead_destination_is_probed_by_one_and_holds_up_nobody(void **state
 static void destinations_take_turns(void **state)
 {
     struct fixture f;
-    size_t         small = 0;
+    size_t small = 0;
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":10,\"concurrency\":4", ""));
@@ -378,7 +403,7 @@ static void destinations_take_turns(void **state)
         add1(&f, "s@x.test", "u@large.test");
     add1(&f, "s@x.test", "u@small.test");
     turns(&f, 2);
-    /* Four may fly, and a hundred were there first: all the same one of the four is the small one's. */
+    /* Four may fly, and a hundred were there first: one of the four is the small one's even so. */
     assert_int_equal(f.n, 4);
     for (size_t i = 0; i < f.n; i++)
         small += !strcmp(queue_job_destination(f.jobs[i]), "small.test");
@@ -395,7 +420,7 @@ static void a_second_settlement_is_ignored_and_a_missing_transport_waits(void **
     add1(&f, "s@x.test", "u@gone.test");
     turns(&f, 4);
     assert_int_equal(waiting(&f, WAIT_PLUGIN), 1);
-    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@y.test"});
+    add(&f, "s@x.test", 2, (const char *const[]){ "a@y.test", "b@y.test" });
     turns(&f, 2);
     assert_int_equal(f.n, 1);
     settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
@@ -415,9 +440,10 @@ static void a_job_that_is_never_settled_is_taken_back_at_its_deadline(void **sta
     struct fixture f;
 
     (void)state;
-    start(&f, "{\"server\":{\"hostname\":\"gw.test\",\"delivery_deadline\":\"1s\"},"
-              "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
-              "\"routing\":{\"default\":{\"transport\":\"out\"}}}");
+    start(&f,
+          "{\"server\":{\"hostname\":\"gw.test\",\"delivery_deadline\":\"1s\"},"
+          "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
+          "\"routing\":{\"default\":{\"transport\":\"out\"}}}");
     add1(&f, "s@x.test", "u@y.test");
     turns(&f, 2);
     assert_int_equal(f.n, 1);
@@ -434,9 +460,11 @@ static void rules_can_hold_discard_and_fail(void **state)
     struct fixture f;
 
     (void)state;
-    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"hold.test\",\"hold\":\"audit\"},"
-                         "{\"domain\":\"drop.test\",\"discard\":true},"
-                         "{\"domain\":\"no.test\",\"fail\":\"5.7.1 not from here\"}],"));
+    start(&f,
+          CONFIG("",
+                 "\"rules\":[{\"domain\":\"hold.test\",\"hold\":\"audit\"},"
+                 "{\"domain\":\"drop.test\",\"discard\":true},"
+                 "{\"domain\":\"no.test\",\"fail\":\"5.7.1 not from here\"}],"));
     add1(&f, "s@x.test", "u@hold.test");
     add1(&f, "s@x.test", "u@drop.test");
     turns(&f, 3);
@@ -452,14 +480,14 @@ static void rules_can_hold_discard_and_fail(void **state)
 
 static void operators_hold_release_retry_and_remove(void **state)
 {
-    struct fixture      f;
-    struct queue_filter all = {.all = 1}, y = {.domain = "Y.test"}, held = {.held = 1};
-    uint64_t            next;
-    json_t             *list;
+    struct fixture f;
+    struct queue_filter all = { .all = 1 }, y = { .domain = "Y.test" }, held = { .held = 1 };
+    uint64_t next;
+    json_t *list;
 
     (void)state;
     start(&f, CONFIG("", ""));
-    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@z.test"});
+    add(&f, "s@x.test", 2, (const char *const[]){ "a@y.test", "b@z.test" });
     turns(&f, 2);
     assert_int_equal(queue_act(f.queue, &all, QUEUE_HOLD, NULL, "test"), 0); /* both in flight */
     settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
@@ -486,14 +514,14 @@ static void operators_hold_release_retry_and_remove(void **state)
 static void what_was_known_survives_a_restart(void **state)
 {
     struct fixture f, g;
-    struct buf     saved = {0}, meta = {0};
-    json_t        *list, *r;
-    uint64_t       next;
+    struct buf saved = { 0 }, meta = { 0 };
+    json_t *list, *r;
+    uint64_t next;
     struct envelope *e;
 
     (void)state;
     start(&f, CONFIG("", ""));
-    add(&f, "s@x.test", 2, (const char *const[]){"a@y.test", "b@y.test"});
+    add(&f, "s@x.test", 2, (const char *const[]){ "a@y.test", "b@y.test" });
     turns(&f, 2);
     settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
     settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 4.2.1 busy");
@@ -502,22 +530,27 @@ static void what_was_known_survives_a_restart(void **state)
     start(&g, CONFIG("", ""));
     {
         struct spool_entry *entry = fakespool_add(g.spool, 77, "x");
-        const char *const   rcpts[] = {"a@y.test", "b@y.test"};
+        const char *const rcpts[] = { "a@y.test", "b@y.test" };
 
-        e = envelope_new(&(struct envelope_new){.received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 2, .rcpts = rcpts});
+        e = envelope_new(&(struct envelope_new){
+            .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 2, .rcpts = rcpts });
         envelope_encode(e, &meta);
         free(e);
         buf_add(&saved, fakespool_state(fakespool_first(f.spool))->data,
                 fakespool_state(fakespool_first(f.spool))->len);
         queue_replay(g.queue, 77, entry, meta.data, meta.len, saved.data, saved.len, 1);
     }
-    list = queue_list(g.queue, &(struct queue_filter){.all = 1}, 0, 10, &next);
+    list = queue_list(g.queue, &(struct queue_filter){ .all = 1 }, 0, 10, &next);
     r = json_object_get(json_array_get(list, 0), "recipients");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 0), "state")), "delivered");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 1), "state")), "waiting");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 0), "state")),
+                        "delivered");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(r, 1), "state")),
+                        "waiting");
     assert_int_equal(json_integer_value(json_object_get(json_array_get(r, 1), "tries")), 1);
-    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(r, 1), "text")), "451 4.2.1 busy"));
-    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(r, 1), "decision")), "out"));
+    assert_non_null(
+        strstr(json_string_value(json_object_get(json_array_get(r, 1), "text")), "451 4.2.1 busy"));
+    assert_non_null(
+        strstr(json_string_value(json_object_get(json_array_get(r, 1), "decision")), "out"));
     json_decref(list);
     buf_free(&saved);
     buf_free(&meta);
@@ -545,7 +578,8 @@ static void a_message_expires_also_when_its_destination_was_dead_all_the_time(vo
     struct fixture f;
 
     (void)state;
-    start(&f, CONFIG("\"dead_min\":\"1h\",\"dead_max\":\"1h\",\"lifetime\":\"40ms\",\"jitter\":0", ""));
+    start(&f,
+          CONFIG("\"dead_min\":\"1h\",\"dead_max\":\"1h\",\"lifetime\":\"40ms\",\"jitter\":0", ""));
     add1(&f, "s@x.test", "first@dead.test");
     turns(&f, 2);
     settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "connection refused");
@@ -568,8 +602,8 @@ static void a_message_expires_also_when_its_destination_was_dead_all_the_time(vo
 static size_t listed(struct fixture *f)
 {
     uint64_t next;
-    json_t  *list = queue_list(f->queue, &(struct queue_filter){.all = 1}, 0, 100, &next);
-    size_t   n = json_array_size(list);
+    json_t *list = queue_list(f->queue, &(struct queue_filter){ .all = 1 }, 0, 100, &next);
+    size_t n = json_array_size(list);
 
     json_decref(list);
     return n;
@@ -577,8 +611,8 @@ static size_t listed(struct fixture *f)
 
 static void a_message_may_be_removed_while_its_job_waits_for_its_turn(void **state)
 {
-    struct fixture      f;
-    struct queue_filter second = {.recipient = "second@y.test"};
+    struct fixture f;
+    struct queue_filter second = { .recipient = "second@y.test" };
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1", ""));
@@ -601,8 +635,8 @@ static void a_message_may_be_removed_while_its_job_waits_for_its_turn(void **sta
 
 static void a_removed_message_goes_too_when_its_destination_dies(void **state)
 {
-    struct fixture      f;
-    struct queue_filter second = {.recipient = "second@y.test"};
+    struct fixture f;
+    struct queue_filter second = { .recipient = "second@y.test" };
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1", ""));
@@ -619,9 +653,9 @@ static void a_removed_message_goes_too_when_its_destination_dies(void **state)
 
 static void a_recipient_held_while_its_job_waits_is_not_sent_until_released(void **state)
 {
-    static const char *const two[] = {"a@y.test", "b@y.test"};
-    struct fixture           f;
-    struct queue_filter      a = {.recipient = "a@y.test"};
+    static const char *const two[] = { "a@y.test", "b@y.test" };
+    struct fixture f;
+    struct queue_filter a = { .recipient = "a@y.test" };
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1", ""));
@@ -649,9 +683,9 @@ static void a_recipient_held_while_its_job_waits_is_not_sent_until_released(void
 
 static void failures_in_two_jobs_are_reported_in_one_notification(void **state)
 {
-    static const char *const two[] = {"a@one.test", "b@two.test"};
-    struct fixture           f;
-    const char              *dsn;
+    static const char *const two[] = { "a@one.test", "b@two.test" };
+    struct fixture f;
+    const char *dsn;
 
     (void)state;
     start(&f, CONFIG("", ""));
@@ -734,9 +768,9 @@ static void a_notification_under_way_at_the_end_is_let_go_of(void **state)
 static void replay(struct fixture *from, struct fixture *to, size_t n, const char *const *rcpts)
 {
     const struct buf *saved = fakespool_state(fakespool_first(from->spool));
-    struct buf        meta = {0};
-    struct envelope  *e = envelope_new(&(struct envelope_new){
-        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = n, .rcpts = rcpts});
+    struct buf meta = { 0 };
+    struct envelope *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = n, .rcpts = rcpts });
 
     envelope_encode(e, &meta);
     free(e);
@@ -748,9 +782,9 @@ static void replay(struct fixture *from, struct fixture *to, size_t n, const cha
 static void what_a_stop_takes_back_is_due_at_once_and_was_no_try(void **state)
 {
     static const char *const rcpt = "a@y.test";
-    struct fixture           f, g;
-    json_t                  *list, *r;
-    uint64_t                 next;
+    struct fixture f, g;
+    json_t *list, *r;
+    uint64_t next;
 
     (void)state;
     start(&f, CONFIG("\"retry\":[\"1h\"]", ""));
@@ -763,7 +797,7 @@ static void what_a_stop_takes_back_is_due_at_once_and_was_no_try(void **state)
     assert_int_equal(f.cancels, 1);
     assert_int_equal(queue_in_flight(f.queue), 0);
     replay(&f, &g, 1, &rcpt);
-    list = queue_list(g.queue, &(struct queue_filter){.all = 1}, 0, 10, &next);
+    list = queue_list(g.queue, &(struct queue_filter){ .all = 1 }, 0, 10, &next);
     r = json_array_get(json_object_get(json_array_get(list, 0), "recipients"), 0);
     assert_int_equal(json_integer_value(json_object_get(r, "tries")), 0);
     json_decref(list);
@@ -775,8 +809,8 @@ static void what_a_stop_takes_back_is_due_at_once_and_was_no_try(void **state)
 
 static void a_message_whose_outcomes_are_all_known_leaves_after_a_restart(void **state)
 {
-    static const char *const two[] = {"a@one.test", "b@two.test"};
-    struct fixture           f, g;
+    static const char *const two[] = { "a@one.test", "b@two.test" };
+    struct fixture f, g;
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1", ""));
@@ -789,10 +823,12 @@ static void a_message_whose_outcomes_are_all_known_leaves_after_a_restart(void *
     f.n = 0;
     turns(&f, 3);
     /* Removed while its job waits behind the other's: written as removed, not yet as done. */
-    queue_act(f.queue, &(struct queue_filter){.recipient = "b@two.test"}, QUEUE_RETRY, NULL, "test");
+    queue_act(f.queue, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_RETRY, NULL,
+              "test");
     turns(&f, 2);
     assert_int_equal(waiting(&f, WAIT_LIMIT), 1);
-    queue_act(f.queue, &(struct queue_filter){.recipient = "b@two.test"}, QUEUE_REMOVE, NULL, "test");
+    queue_act(f.queue, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_REMOVE, NULL,
+              "test");
     assert_int_equal(fakespool_live(f.spool), 2);
     replay(&f, &g, 2, two);
     turns(&g, 2);
@@ -814,12 +850,12 @@ static json_int_t all_waiting(struct fixture *f)
 
 static void no_bytes_of_a_state_do_harm(void **state)
 {
-    static const char *const two[] = {"a@y.test", "b@y.test"};
-    struct fixture           f, g;
-    struct buf               meta = {0};
-    const struct buf        *saved;
-    struct envelope         *e;
-    uint64_t                 id = 100;
+    static const char *const two[] = { "a@y.test", "b@y.test" };
+    struct fixture f, g;
+    struct buf meta = { 0 };
+    const struct buf *saved;
+    struct envelope *e;
+    uint64_t id = 100;
 
     (void)state;
     start(&f, CONFIG("", ""));
@@ -832,27 +868,29 @@ static void no_bytes_of_a_state_do_harm(void **state)
     turns(&f, 2);
     saved = fakespool_state(fakespool_first(f.spool));
     assert_true(saved->len > 20);
-    e = envelope_new(&(struct envelope_new){.received_usec = clock_wall(), .sender = "s@x.test",
-                                            .rcpt_n = 2, .rcpts = two});
+    e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 2, .rcpts = two });
     envelope_encode(e, &meta);
     free(e);
-    log_open(&(struct log_config){.level = -1}); /* it complains of each, and rightly */
+    log_open(&(struct log_config){ .level = -1 }); /* it complains of each, and rightly */
     for (size_t i = 0; i < saved->len; i++, id += 3) {
-        char *bytes = mem_strndup(saved->data, saved->len); /* so that ASan sees one byte too many */
+        char *bytes =
+            mem_strndup(saved->data, saved->len); /* so that ASan sees one byte too many */
 
-        queue_replay(g.queue, id, fakespool_add(g.spool, id, "x"), meta.data, meta.len, bytes, i, 1);
+        queue_replay(g.queue, id, fakespool_add(g.spool, id, "x"), meta.data, meta.len, bytes, i,
+                     1);
         bytes[i] = (char)~bytes[i];
-        queue_replay(g.queue, id + 1, fakespool_add(g.spool, id + 1, "x"), meta.data, meta.len, bytes,
-                     saved->len, 1);
+        queue_replay(g.queue, id + 1, fakespool_add(g.spool, id + 1, "x"), meta.data, meta.len,
+                     bytes, saved->len, 1);
         bytes[i] = (char)0x80;
-        queue_replay(g.queue, id + 2, fakespool_add(g.spool, id + 2, "x"), meta.data, meta.len, bytes,
-                     saved->len, 1);
+        queue_replay(g.queue, id + 2, fakespool_add(g.spool, id + 2, "x"), meta.data, meta.len,
+                     bytes, saved->len, 1);
         free(bytes);
     }
-    log_open(&(struct log_config){.level = POSTERN_LOG_ERROR});
+    log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });
     assert_int_equal(count(&g, "messages"), 3 * (json_int_t)saved->len);
     assert_in_range(all_waiting(&g), 1, 2 * 3 * saved->len);
-    queue_act(g.queue, &(struct queue_filter){.all = 1}, QUEUE_REMOVE, NULL, "test");
+    queue_act(g.queue, &(struct queue_filter){ .all = 1 }, QUEUE_REMOVE, NULL, "test");
     turns(&g, 200);
     assert_int_equal(all_waiting(&g), 0); /* the counts did not drift */
     assert_int_equal(count(&g, "messages"), 0);
@@ -864,8 +902,10 @@ static void no_bytes_of_a_state_do_harm(void **state)
 
 static int deliver_at_once(void *ctx, const char *transport, postern_job *job)
 {
-    struct fixture        *f = ctx;
-    struct postern_outcome o = {.size = sizeof o, .fate = POSTERN_DELIVERED, .status = {2, 0, 0}};
+    struct fixture *f = ctx;
+    struct postern_outcome o = { .size = sizeof o,
+                                 .fate = POSTERN_DELIVERED,
+                                 .status = { 2, 0, 0 } };
 
     (void)transport;
     f->delivered_calls++;
@@ -875,15 +915,18 @@ static int deliver_at_once(void *ctx, const char *transport, postern_job *job)
 
 static void a_transport_that_settles_at_once_leaves_the_loop_to_others(void **state)
 {
-    struct fixture     f;
+    struct fixture f;
     struct queue_setup setup;
-    size_t             most = 0, before;
+    size_t most = 0, before;
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1000,\"concurrency\":1000", ""));
     queue_free(&f.queue);
-    setup = (struct queue_setup){.loop = f.loop, .spool = f.spool, .config = f.config,
-                                 .routes = f.routes, .carrier = {&f, deliver_at_once, cancel}};
+    setup = (struct queue_setup){ .loop = f.loop,
+                                  .spool = f.spool,
+                                  .config = f.config,
+                                  .routes = f.routes,
+                                  .carrier = { &f, deliver_at_once, cancel } };
     assert_int_equal(queue_new(&setup, &f.queue), 0);
     queue_start(f.queue);
     for (int i = 0; i < 2000; i++)
@@ -902,11 +945,14 @@ static void a_transport_that_settles_at_once_leaves_the_loop_to_others(void **st
 
 static void a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing(void **state)
 {
-    struct fixture         f;
-    struct postern_outcome o = {.size = sizeof o, .fate = POSTERN_FAILED, .status = {4, 7, 1},
-                                .diagnostic = "550 4.7.1 never"};
-    struct postern_outcome odd = {.size = sizeof odd, .fate = POSTERN_DEFERRED, .cause = 200,
-                                  .diagnostic = "who knows"};
+    struct fixture f;
+    struct postern_outcome o = { .size = sizeof o,
+                                 .fate = POSTERN_FAILED,
+                                 .status = { 4, 7, 1 },
+                                 .diagnostic = "550 4.7.1 never" };
+    struct postern_outcome odd = {
+        .size = sizeof odd, .fate = POSTERN_DEFERRED, .cause = 200, .diagnostic = "who knows"
+    };
 
     (void)state;
     start(&f, CONFIG("", ""));
@@ -927,8 +973,8 @@ static void a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing(voi
 static void status_names_the_largest_destinations(void **state)
 {
     struct fixture f;
-    char           rcpt[32];
-    json_t        *s, *d;
+    char rcpt[32];
+    json_t *s, *d;
 
     (void)state;
     start(&f, CONFIG("\"destination_concurrency\":1", ""));
@@ -943,20 +989,22 @@ static void status_names_the_largest_destinations(void **state)
     s = queue_status(f.queue);
     d = json_object_get(s, "destinations");
     assert_int_equal(json_array_size(d), 50);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 0), "destination")), "d70.test");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 0), "destination")),
+                        "d70.test");
     assert_int_equal(json_integer_value(json_object_get(json_array_get(d, 0), "waiting")), 3);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 1), "destination")), "d20.test");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(d, 1), "destination")),
+                        "d20.test");
     json_decref(s);
     stop(&f);
 }
 
 static void a_shard_that_cannot_be_adopted_after_all_leaves_nothing(void **state)
 {
-    static const char *const rcpts[] = {"a@y.test"};
-    struct fixture           f;
-    struct buf               meta = {0};
-    struct envelope         *e = envelope_new(&(struct envelope_new){
-        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 1, .rcpts = rcpts});
+    static const char *const rcpts[] = { "a@y.test" };
+    struct fixture f;
+    struct buf meta = { 0 };
+    struct envelope *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 1, .rcpts = rcpts });
 
     (void)state;
     envelope_encode(e, &meta);
@@ -1012,6 +1060,6 @@ int main(void)
     };
 
     /* The queue's own lines are for operators; here only the unexpected is of interest. */
-    log_open(&(struct log_config){.level = POSTERN_LOG_ERROR});
+    log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,14 +18,14 @@
 static void a_heap_gives_its_smallest_key_whatever_was_moved_or_removed(void **state)
 {
     enum { N = 500 };
-    struct heap      h = {0};
-    struct heap_node nodes[N] = {0};
-    unsigned         seed = 7;
+    struct heap h = { 0 };
+    struct heap_node nodes[N] = { 0 };
+    unsigned seed = 7;
 
     (void)state;
     for (int round = 0; round < 20000; round++) {
         struct heap_node *n = &nodes[rand_r(&seed) % N];
-        int64_t           key = rand_r(&seed) % 1000, smallest = INT64_MAX;
+        int64_t key = rand_r(&seed) % 1000, smallest = INT64_MAX;
 
         if (rand_r(&seed) % 3)
             heap_move(&h, n, key);
@@ -44,12 +44,12 @@ static void a_map_agrees_with_an_array_after_random_sets_and_deletions(void **st
 {
     enum { KEYS = 300 };
     struct map *m = map_new();
-    intptr_t    model[KEYS] = {0};
-    unsigned    seed = 11;
+    intptr_t model[KEYS] = { 0 };
+    unsigned seed = 11;
 
     (void)state;
     for (int round = 1; round < 50000; round++) {
-        int  k = rand_r(&seed) % KEYS;
+        int k = rand_r(&seed) % KEYS;
         char key[32];
 
         snprintf(key, sizeof key, "key-%d", k);
@@ -75,9 +75,9 @@ static void an_idmap_agrees_with_an_array_after_random_sets_and_deletions(void *
 {
     enum { KEYS = 1000 };
     struct idmap *m = idmap_new();
-    intptr_t      model[KEYS] = {0};
-    unsigned      seed = 13;
-    size_t        count = 0;
+    intptr_t model[KEYS] = { 0 };
+    unsigned seed = 13;
+    size_t count = 0;
 
     (void)state;
     for (int round = 1; round < 100000; round++) {
@@ -128,8 +128,8 @@ static void map_each_may_delete_the_entry_it_is_given(void **state)
 static void equal_texts_are_kept_once_until_the_last_is_let_go(void **state)
 {
     struct intern *t = intern_new();
-    const char    *a = intern_ref(t, "connection refused"), *b = intern_ref(t, "connection refused");
-    const char    *c = intern_ref(t, "other");
+    const char *a = intern_ref(t, "connection refused"), *b = intern_ref(t, "connection refused");
+    const char *c = intern_ref(t, "other");
 
     (void)state;
     assert_ptr_equal(a, b);
@@ -145,7 +145,7 @@ static void equal_texts_are_kept_once_until_the_last_is_let_go(void **state)
 
 static void a_list_pops_in_the_order_it_was_filled(void **state)
 {
-    struct list head, a = {0}, b = {0}, c = {0};
+    struct list head, a = { 0 }, b = { 0 }, c = { 0 };
 
     (void)state;
     list_init(&head);

@@ -19,9 +19,9 @@ static void tell(void *ctx)
 }
 
 struct twice {
-    struct loop     *loop;
+    struct loop *loop;
     struct loop_task task;
-    int              runs;
+    int runs;
 };
 
 static void run_twice(void *ctx)
@@ -34,11 +34,11 @@ static void run_twice(void *ctx)
 
 static void work_output_and_disk_come_in_that_order_whatever_was_noted_first(void **state)
 {
-    struct loop     *l = loop_new(0);
-    struct loop_task disk = {.run = tell, .ctx = (char[]){"disk "}};
-    struct loop_task output = {.run = tell, .ctx = (char[]){"output "}};
-    struct loop_task work = {.run = tell, .ctx = (char[]){"work "}};
-    struct loop_task never = {.run = tell, .ctx = (char[]){"never "}};
+    struct loop *l = loop_new(0);
+    struct loop_task disk = { .run = tell, .ctx = (char[]){ "disk " } };
+    struct loop_task output = { .run = tell, .ctx = (char[]){ "output " } };
+    struct loop_task work = { .run = tell, .ctx = (char[]){ "work " } };
+    struct loop_task never = { .run = tell, .ctx = (char[]){ "never " } };
 
     (void)state;
     story[0] = '\0';
@@ -56,7 +56,7 @@ static void work_output_and_disk_come_in_that_order_whatever_was_noted_first(voi
 static void a_task_may_note_itself_again_and_runs_in_the_same_turn(void **state)
 {
     struct loop *l = loop_new(0);
-    struct twice t = {.loop = l, .task = {.run = run_twice, .ctx = &t}};
+    struct twice t = { .loop = l, .task = { .run = run_twice, .ctx = &t } };
 
     (void)state;
     loop_note(l, &t.task, LOOP_STAGE_WORK);
@@ -67,13 +67,13 @@ static void a_task_may_note_itself_again_and_runs_in_the_same_turn(void **state)
 
 static void timers_fire_once_and_cancelled_ones_never(void **state)
 {
-    struct loop       *l = loop_new(0);
+    struct loop *l = loop_new(0);
     struct loop_timer *gone;
 
     (void)state;
     story[0] = '\0';
-    loop_after(l, 1000, tell, (char[]){"fired "});
-    gone = loop_after(l, 0, tell, (char[]){"cancelled "});
+    loop_after(l, 1000, tell, (char[]){ "fired " });
+    gone = loop_after(l, 0, tell, (char[]){ "cancelled " });
     loop_cancel(&gone);
     assert_null(gone);
     loop_turn(l, 1);
@@ -96,7 +96,7 @@ static void keep(void *ctx, int result)
 static void offloaded_work_gives_its_result_to_the_loop(void **state)
 {
     struct loop *l = loop_new(2);
-    int          result[20] = {0};
+    int result[20] = { 0 };
 
     (void)state;
     for (int i = 0; i < 20; i++)
@@ -113,11 +113,11 @@ static void offloaded_work_gives_its_result_to_the_loop(void **state)
 static void what_is_posted_and_not_run_is_let_go_with_the_loop(void **state)
 {
     struct loop *l = loop_new(1);
-    int          result = 0;
+    int result = 0;
 
     (void)state;
     story[0] = '\0';
-    loop_post(l, tell, (char[]){"too late"});
+    loop_post(l, tell, (char[]){ "too late" });
     loop_offload(l, seven, keep, &result);
     loop_free(&l);
     assert_string_equal(story, "");

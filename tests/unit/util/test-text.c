@@ -15,13 +15,15 @@ static void durations_are_read_as_people_write_them(void **state)
 {
     static const struct {
         const char *text;
-        int64_t     usec;
-    } good[] = {{"30m", 1800000000}, {"1h30m", 5400000000}, {"3d", 259200000000}, {"0s", 0},
-                {"250ms", 250000},   {"7us", 7},             {"1w", 604800000000}};
-    static const char *const bad[] = {"", "30", "m", "30x", "-5m", "1.5h", "30 m", "99999999999999999999s",
-                                      "9999999999999w", "5M"};
-    int64_t                  usec;
-    char                     buf[64];
+        int64_t usec;
+    } good[] = { { "30m", 1800000000 }, { "1h30m", 5400000000 }, { "3d", 259200000000 },
+                 { "0s", 0 },           { "250ms", 250000 },     { "7us", 7 },
+                 { "1w", 604800000000 } };
+    static const char *const bad[] = {
+        "", "30", "m", "30x", "-5m", "1.5h", "30 m", "99999999999999999999s", "9999999999999w", "5M"
+    };
+    int64_t usec;
+    char buf[64];
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -35,9 +37,10 @@ static void durations_are_read_as_people_write_them(void **state)
 
 static void sizes_are_powers_of_1024(void **state)
 {
-    static const char *const bad[] = {"", "M", "25X", "-1", "1.5G", "9223372036854775808", "99999999T"};
-    int64_t                  n;
-    char                     buf[32];
+    static const char *const bad[] = { "",         "M", "25X", "-1", "1.5G", "9223372036854775808",
+                                       "99999999T" };
+    int64_t n;
+    char buf[32];
 
     (void)state;
     assert_int_equal(text_size_parse("25M", &n), 0);
@@ -74,12 +77,13 @@ static void globs_match_stars_and_question_marks_in_any_case(void **state)
     assert_true(text_glob("*", ""));
     assert_false(text_glob("", "x"));
     /* Linear in practice, whatever a peer sends. */
-    assert_false(text_glob("*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    assert_false(
+        text_glob("*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }
 
 static void log_values_stay_on_one_line_and_can_be_told_apart(void **state)
 {
-    struct buf b = {0};
+    struct buf b = { 0 };
 
     (void)state;
     text_logvalue(&b, "plain<a@b>", 10);
@@ -95,24 +99,25 @@ static void log_values_stay_on_one_line_and_can_be_told_apart(void **state)
 
 static void json_strings_are_valid_utf8_whatever_came_in(void **state)
 {
-    struct buf b = {0};
+    struct buf b = { 0 };
 
     (void)state;
     text_json(&b, "a\"\\\n\xc3\xa9\xff\xed\xa0\x80", 10);
-    assert_string_equal(b.data, "\"a\\\"\\\\\\u000a\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    assert_string_equal(
+        b.data, "\"a\\\"\\\\\\u000a\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     buf_free(&b);
 }
 
 static void ids_survive_being_written_and_sort_as_they_were_made(void **state)
 {
-    char     a[16], b[16];
+    char a[16], b[16];
     uint64_t id;
     unsigned seed = 3;
 
     (void)state;
     for (int i = 0; i < 10000; i++) {
         uint64_t x = ((uint64_t)rand_r(&seed) << 33) ^ ((uint64_t)rand_r(&seed) << 11) ^
-                     (uint64_t)rand_r(&seed);
+            (uint64_t)rand_r(&seed);
 
         assert_int_equal(text_id_parse(text_id(x, a, sizeof a), &id), 0);
         assert_true(id == x);
@@ -126,7 +131,7 @@ static void ids_survive_being_written_and_sort_as_they_were_made(void **state)
 
 static void crc32c_gives_the_published_values(void **state)
 {
-    unsigned char zeros[32] = {0}, ones[32];
+    unsigned char zeros[32] = { 0 }, ones[32];
 
     (void)state;
     memset(ones, 0xff, sizeof ones);
@@ -138,9 +143,9 @@ static void crc32c_gives_the_published_values(void **state)
 
 static void decoding_past_the_end_gives_zeros_and_says_so(void **state)
 {
-    struct buf  b = {0};
-    struct rd   r;
-    size_t      len;
+    struct buf b = { 0 };
+    struct rd r;
+    size_t len;
     const char *s;
 
     (void)state;
