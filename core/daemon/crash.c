@@ -47,8 +47,7 @@ static const char *instance_name(const struct child *c, uint32_t index)
     return index < cfg->instance_n ? cfg->instances[index].name : "the gateway itself";
 }
 
-static void strike(struct supervisor *sv, const struct child *c, uint64_t id, const char *plugin,
-                   int sig)
+static void strike(struct supervisor *sv, uint64_t id, const char *plugin, int sig)
 {
     struct strike *s = strike_of(sv, id);
     char time[40], text[16];
@@ -87,7 +86,7 @@ void crash_note(struct supervisor *sv, const struct child *c, int status)
     if (!is_own_fault(WTERMSIG(status)))
         return;
     if (message) {
-        strike(sv, c, message, plugin, WTERMSIG(status));
+        strike(sv, message, plugin, WTERMSIG(status));
         return;
     }
     for (unsigned i = 0; i < SCORE_FLYING; i++) {
@@ -96,7 +95,7 @@ void crash_note(struct supervisor *sv, const struct child *c, int status)
 
         if (!id || (in && with != in - 1))
             continue;
-        strike(sv, c, id, instance_name(c, with), WTERMSIG(status));
+        strike(sv, id, instance_name(c, with), WTERMSIG(status));
     }
 }
 

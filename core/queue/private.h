@@ -124,6 +124,7 @@ struct queue {
     unsigned    turn_routed, turn_started;
 
     struct loop_task   work;
+    struct loop_task   fresh; /* kicks for messages of this turn, when its replies are out */
     struct loop_timer *timer;
     int64_t            timer_at;
     struct loop_timer *sweep;

@@ -31,6 +31,12 @@ int queue_check(const struct config *cfg, struct config_errors *errors)
     return errors->n == before ? 0 : -EINVAL;
 }
 
+/* Noted behind the output stage, this is the next turn's work. */
+static void on_fresh(void *ctx)
+{
+    queue_kick(ctx);
+}
+
 int queue_new(const struct queue_setup *setup, struct queue **ret)
 {
     struct queue *q = mem_zalloc(sizeof *q);
@@ -60,6 +66,8 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     list_init(&q->bounces);
     q->work.run = queue_work;
     q->work.ctx = q;
+    q->fresh.run = on_fresh;
+    q->fresh.ctx = q;
     q->seed = (unsigned)clock_mono();
     *ret = q;
     return 0;
@@ -90,6 +98,7 @@ void queue_free(struct queue **pq)
         return;
     *pq = NULL;
     loop_forget(&q->work);
+    loop_forget(&q->fresh);
     loop_cancel(&q->timer);
     loop_cancel(&q->sweep);
     dest_free_all(q);
@@ -274,8 +283,10 @@ void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct e
     struct qmsg *m = msg_new(q, id, 0, entry, env);
 
     q->accepted++;
-    heap_push(&q->due, &m->due, loop_now(q->loop));
-    queue_kick(q);
+    /* Due in the next turn: first the client's 250 leaves. A plugin that dies of this message must not
+     * make the client send it again. */
+    heap_push(&q->due, &m->due, loop_now(q->loop) + 1);
+    loop_note(q->loop, &q->fresh, LOOP_STAGE_DISK);
 }
 
 /* Nobody waits for it any more. Jobs of it may still wait for their turn, to find that out. */

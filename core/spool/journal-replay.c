@@ -28,7 +28,8 @@ struct gap {
 
 struct replay {
     struct journal *j;
-    struct idmap *ids; /* of live messages, to their entries */
+    struct idmap *ids;   /* of live messages, to their entries */
+    struct idmap *early; /* of messages not seen yet, to their newest struct early_state */
     uint32_t *seqs;
     size_t seqs_n, seqs_cap;
     uint32_t greatest; /* number of any segment, set aside ones too */
@@ -36,6 +37,13 @@ struct replay {
     struct replay_end end;
     char *why;
     size_t why_size;
+};
+
+/* A STATE may stand before the MESSAGE: a copy that compaction had made was torn after the message,
+ * so the state stayed where it was, and the segment with the first copy went. */
+struct early_state {
+    struct segment *segment;
+    uint32_t at, len;
 };
 
 /* One segment while it is read. */
@@ -86,9 +94,24 @@ static int64_t message_size(struct reading *rd, const struct scan_record *rec, u
     return (int64_t)large.size;
 }
 
+/* The first MESSAGE with this id: an entry for it, with the state that was met before. */
+static struct journal_entry *new_message(struct replay *rp, uint64_t id, uint64_t size,
+                                         uint32_t meta_len, int large)
+{
+    struct journal_entry *e = entry_new(id, size, meta_len, large);
+    struct early_state *early = idmap_del(rp->early, id);
+
+    idmap_set(rp->ids, id, e);
+    if (early)
+        entry_place_state(e, early->segment, early->at, early->len);
+    free(early);
+    rp->j->stats.live_messages++;
+    rp->j->stats.live_bytes += size;
+    return e;
+}
+
 static int replay_message(struct reading *rd, const struct scan_record *rec)
 {
-    struct journal *j = rd->rp->j;
     struct journal_entry *e = idmap_get(rd->rp->ids, rec->h.id);
     uint32_t meta_len = format_u32_read(rec->word);
     int64_t size = message_size(rd, rec, meta_len);
@@ -103,13 +126,27 @@ static int replay_message(struct reading *rd, const struct scan_record *rec)
         e->segment->barrier = 1;
         e->moved = 1;
     } else {
-        e = entry_new(rec->h.id, (uint64_t)size, meta_len, large);
-        idmap_set(rd->rp->ids, rec->h.id, e);
-        j->stats.live_messages++;
-        j->stats.live_bytes += (uint64_t)size;
+        e = new_message(rd->rp, rec->h.id, (uint64_t)size, meta_len, large);
     }
     entry_place(e, rd->s, (uint32_t)rec->at);
     return 0;
+}
+
+static void replay_state(struct reading *rd, const struct scan_record *rec)
+{
+    struct journal_entry *e = idmap_get(rd->rp->ids, rec->h.id);
+    struct early_state *early;
+
+    if (e) {
+        entry_place_state(e, rd->s, (uint32_t)rec->at, rec->h.length);
+        return;
+    }
+    early = idmap_get(rd->rp->early, rec->h.id);
+    if (!early) {
+        early = mem_alloc(sizeof *early);
+        idmap_set(rd->rp->early, rec->h.id, early);
+    }
+    *early = (struct early_state){ rd->s, (uint32_t)rec->at, rec->h.length };
 }
 
 static void replay_done(struct reading *rd, const struct scan_record *rec)
@@ -118,6 +155,7 @@ static void replay_done(struct reading *rd, const struct scan_record *rec)
     struct segment *of = segment_find(rp->j, format_u32_read(rec->word)), *also = NULL;
     struct journal_entry *e = idmap_del(rp->ids, rec->h.id);
 
+    free(idmap_del(rp->early, rec->h.id));
     if (e) {
         also = e->segment;
         if (e->moved)
@@ -134,7 +172,6 @@ static void replay_record(struct reading *rd, const struct scan_record *rec)
 {
     struct journal *j = rd->rp->j;
     uint64_t len = FORMAT_HEADER + (uint64_t)rec->h.length;
-    struct journal_entry *e;
 
     if (rec->h.synced > rd->durable)
         rd->durable = rec->h.synced;
@@ -152,9 +189,7 @@ static void replay_record(struct reading *rd, const struct scan_record *rec)
         }
         break;
     case FORMAT_STATE:
-        e = idmap_get(rd->rp->ids, rec->h.id);
-        if (e)
-            entry_place_state(e, rd->s, (uint32_t)rec->at, rec->h.length);
+        replay_state(rd, rec);
         break;
     case FORMAT_DONE:
         replay_done(rd, rec);
@@ -495,7 +530,10 @@ int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct
     int r;
 
     rp.ids = idmap_new();
+    rp.early = idmap_new();
     r = replay_segments(&rp);
+    idmap_each(rp.early, free);
+    idmap_free(&rp.early);
     if (r == 0)
         r = tell_all(&rp, replay, ctx);
     if (r == 0)

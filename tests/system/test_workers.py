@@ -222,11 +222,11 @@ def test_a_delivery_that_never_ends_meets_its_deadline(odd):
 
 
 def test_a_worker_that_grows_is_replaced_gracefully(odd):
-    gw = odd({"server": {"memory_max": "80M"}})
+    gw = odd({"server": {"memory_max": "300M"}})
     (old,) = gw.wait_workers(1)
     # What is on disk now is not what was asked for: it must not come into force by itself.
     gw.write_config("20-broken.json", "{")
-    for i in range(3):
+    for i in range(5):
         gw.send("ann@client.test", f"leak{i}@odd.test", message())
     gw.wait_event("worker.memory")
     gw.wait_event("worker.ready", count=2)

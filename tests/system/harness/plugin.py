@@ -9,6 +9,7 @@ ODD = r"""
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <postern/postern.h>
 
@@ -61,7 +62,13 @@ int odd_stands_still(void)
     return 1;
 }
 
-static int work(void *ctx) { (void)ctx; fall(); return 0; }
+static int work(void *ctx)
+{
+    (void)ctx;
+    usleep(200000); /* so that the loop is elsewhere */
+    fall();
+    return 0;
+}
 
 static void worked(void *ctx, int result) { (void)ctx; (void)result; }
 

@@ -363,8 +363,10 @@ static void ten_mebibytes_pass_whole_through_small_buffers(void **state)
             const char *w = b.server.got.data;
 
             while (memcmp(w + i, ".\r\n", 3)) {
-                const char *end = strchr(w + i, '\n') + 1;
+                const char *end = memchr(w + i, '\n', b.server.got.len - i);
 
+                assert_non_null(end);
+                end++;
                 i += w[i] == '.';
                 assert_memory_equal(plain.data + n, w + i, (size_t)(end - w) - i);
                 n += (size_t)(end - w) - i;

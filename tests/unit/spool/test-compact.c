@@ -166,6 +166,41 @@ static void a_compaction_that_was_interrupted_brings_nothing_back(void **state)
     world_free(&w);
 }
 
+/* A crash tears the copy between the message and its state. So the message is in a young segment
+ * and its state in an older one, which the next start must put together again when the segment with
+ * the first copy is gone. */
+static void a_copy_torn_before_its_state_does_not_cost_the_state(void **state)
+{
+    struct world *w = world_new(26);
+    size_t from = 0;
+
+    (void)state;
+    assert_int_equal(world_open(w), 0);
+    world_put(w, 700);
+    for (int i = 1; i < 8; i++)
+        world_put(w, 400);
+    world_settle(w);
+    assert_int_equal(world_stats(w).segments, 2);
+    world_state(w->messages[0], 1); /* in the second segment */
+    world_settle(w);
+    for (int i = 1; i < 8; i++)
+        world_done(w->messages[i]);
+    world_settle_done(w);
+    /* A little of each segment stays, until all of them are worth copying. */
+    for (int round = 0; !world_stats(w).compacted; round++) {
+        assert_true(round < 400);
+        if (round % 8 == 0)
+            world_put(w, 10);
+        from = sim_time(w->sim);
+        traffic(w, 1);
+    }
+    for (size_t ops = from; ops <= sim_time(w->sim); ops++) {
+        for (uint32_t seed = 1; seed <= 40; seed++)
+            assert_int_equal(world_check_two_crashes(w, ops, SIM_CHANCE, seed * 7919), 0);
+    }
+    world_free(&w);
+}
+
 /* Nobody waits for compaction: mail goes on while a segment is emptied. */
 static void done_and_state_in_the_midst_of_a_copy_are_kept(void **state)
 {
@@ -203,6 +238,7 @@ int main(void)
         cmocka_unit_test(a_half_live_segment_does_not_chain_all_that_follow),
         cmocka_unit_test(copies_that_stay_behind_do_not_come_back),
         cmocka_unit_test(a_compaction_that_was_interrupted_brings_nothing_back),
+        cmocka_unit_test(a_copy_torn_before_its_state_does_not_cost_the_state),
         cmocka_unit_test(done_and_state_in_the_midst_of_a_copy_are_kept),
     };
 

@@ -3,6 +3,7 @@
  * like damage.
  *
  *   test-crash [lives [seed]]     more random histories, from another seed */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -155,7 +156,8 @@ static void random_histories_survive_crash_after_crash(void **state)
         for (unsigned life = 0; life < 6; life++) {
             assert_int_equal(world_open(w), 0);
             if (world_check(w, ops) || world_stats(w).damaged_records) {
-                fprintf(stderr, "# history %u, life %u: %s\n", seed, life, w->why);
+                fprintf(stderr, "# history %u, life %u: %" PRIu64 " damaged records %s\n", seed,
+                        life, world_stats(w).damaged_records, w->why);
                 fail();
             }
             for (unsigned i = 0; i < 200; i++)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log/log.h"
 #include "util/clock.h"
@@ -422,31 +423,67 @@ static int compare(struct world *w, struct spool *spool, size_t ops)
     return w->wrong;
 }
 
-int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed)
+/* Opens that disk and compares. 0, or a sentence is printed. */
+static int look_at(struct world *w, struct sim *sim, struct loop *loop, size_t ops,
+                   struct spool **ret)
+{
+    struct spool_stats st;
+    int wrong;
+
+    if (open_on(w, sim, loop, ret) < 0)
+        return 1;
+    wrong = compare(w, *ret, ops);
+    spool_stats(*ret, &st);
+    if (st.damaged_records || st.damaged_segments) {
+        fprintf(stderr, "# a mere crash was taken for damage\n");
+        wrong = 1;
+    }
+    return wrong;
+}
+
+/* Lets the process work until the first segment is gone; then a second crash, at any operation. */
+static int look_again(struct world *w, struct sim *sim, struct loop *loop, size_t ops)
+{
+    size_t n;
+    int wrong = 0;
+
+    for (int i = 0; i < 50 && sim_exists(sim, 1, "00000001.seg"); i++) {
+        loop_turn(loop, 0);
+        usleep(200);
+    }
+    n = sim_time(sim);
+    for (size_t i = 0; i <= n && !wrong; i++) {
+        struct sim *after = sim_crash(sim, i, SIM_NOTHING, 1);
+        struct spool *spool = NULL;
+
+        wrong = look_at(w, after, NULL, ops, &spool);
+        if (spool)
+            spool_close(&spool);
+        sim_free(&after);
+    }
+    return wrong;
+}
+
+static int check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed, int twice)
 {
     struct sim *sim = sim_crash(w->sim, ops, luck, seed);
-    struct spool *spool;
+    struct spool *spool = NULL;
     struct loop *loop = loop_new(0);
     struct spool_entry **entries = mem_alloc((w->messages_n + 1) * sizeof(struct spool_entry *));
-    int wrong = 1;
+    int wrong;
 
     for (size_t i = 0; i < w->messages_n; i++)
         entries[i] = w->messages[i]->entry; /* of the process that may be running all the while */
     /* Looking first, which must change nothing; then in earnest. */
-    if (open_on(w, sim, NULL, &spool) == 0) {
-        wrong = compare(w, spool, ops);
+    wrong = look_at(w, sim, NULL, ops, &spool);
+    if (spool)
         spool_close(&spool);
-    }
-    if (!wrong && open_on(w, sim, loop, &spool) == 0) {
-        struct spool_stats st;
-
-        wrong = compare(w, spool, ops);
-        spool_stats(spool, &st);
-        if (st.damaged_records || st.damaged_segments) {
-            fprintf(stderr, "# a mere crash was taken for damage\n");
-            wrong = 1;
-        }
-        spool_close(&spool);
+    if (!wrong) {
+        wrong = look_at(w, sim, loop, ops, &spool);
+        if (!wrong && twice)
+            wrong = look_again(w, sim, loop, ops);
+        if (spool)
+            spool_close(&spool);
     }
     for (size_t i = 0; i < w->messages_n; i++)
         w->messages[i]->entry = entries[i];
@@ -457,6 +494,16 @@ int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t 
         fprintf(stderr, "# after operation %zu, luck %d, seed %" PRIu32 " %s\n", ops, (int)luck,
                 seed, w->why);
     return wrong;
+}
+
+int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed)
+{
+    return check_crash(w, ops, luck, seed, 0);
+}
+
+int world_check_two_crashes(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed)
+{
+    return check_crash(w, ops, luck, seed, 1);
 }
 
 int world_check(struct world *w, size_t ops)

@@ -65,6 +65,8 @@ int world_intact(struct message *m);
 
 /* Opens what a crash after `ops` operations left, and compares. 0, or a sentence is printed. */
 int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed);
+/* The same; and again for a second crash at any operation of the process that is started then. */
+int world_check_two_crashes(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed);
 /* The same for the world as it is after world_open: what was promised by then must be there. */
 int world_check(struct world *w, size_t ops);
 
