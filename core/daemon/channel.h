@@ -1,7 +1,8 @@
 /* daemon/channel.h: what supervisor and worker may say to each other: one list, one size, over a
  * sequenced-packet socket pair, with a descriptor where one is handed over.
  *
- * Marks are what is known of messages that were there at a crash. They may be more than a socket takes
+ * Marks are what is known of messages that were there at a crash. They may be more than a socket
+ * takes
  * (a crash in a pool thread marks all that was in flight), so they travel as a file in memory: one
  * struct channel_message after another. */
 #ifndef DAEMON_CHANNEL_H
@@ -34,8 +35,8 @@ struct channel_message {
 
 /* 0 or -errno. fd -1: none. */
 int channel_send(int channel, uint32_t verb, uint32_t arg, uint64_t id, const char *text, int fd);
-/* 1: *ret (and *ret_fd, -1 or to be closed by the caller); 0: nothing there now; -ECONNRESET: the other
- * side has gone; -EBADMSG: not a message. */
+/* 1: *ret (and *ret_fd, -1 or to be closed by the caller); 0: nothing there now; -ECONNRESET: the
+ * other side has gone; -EBADMSG: not a message. */
 int channel_receive(int channel, struct channel_message *ret, int *ret_fd);
 
 #endif

@@ -216,7 +216,8 @@ static void on_respawn(void *ctx)
     child_start(c);
 }
 
-/* quick: it ended by itself, and soon. Who is killed by somebody else is replaced at once each time. */
+/* quick: it ended by itself, and soon. Who is killed by somebody else is replaced at once each
+ * time. */
 static void respawn(struct child *c, int quick)
 {
     uint64_t delay = 0;

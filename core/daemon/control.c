@@ -1,7 +1,8 @@
-/* daemon/control.c: a worker's side of the control socket: one JSON line for each question and answer.
+/* daemon/control.c: a worker's side of the control socket: one JSON line for each question and
+ * answer.
  *
- * The supervisor takes the connections and hands them over (front.c). Anybody may submit mail; looking and
- * acting is for root and the gateway's own user (SO_PEERCRED tells who is asking). */
+ * The supervisor takes the connections and hands them over (front.c). Anybody may submit mail;
+ * looking and acting is for root and the gateway's own user (SO_PEERCRED tells who is asking). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,16 +20,16 @@
 
 #define CONTROL_LINE_MAX  (1u << 20)  /* a submission with very many recipients */
 #define CONTROL_REPLY_MAX (64u << 20) /* a page of the queue's list, at its very largest */
-#define CONTROL_BACKLOG   65536u      /* bytes of answers not taken, beyond which nothing more is asked */
+#define CONTROL_BACKLOG   65536u      /* bytes of answers not taken; then nothing more is asked */
 #define CONTROL_IDLE_USEC 600000000u
 #define CONTROL_CLIENTS   64u
-#define CONTROL_RESERVED  8u       /* of these, for those who may look and act: nobody locks them out */
-#define CONTROL_PAUSE     1000000u /* usec without accepting, when the process is out of descriptors */
+#define CONTROL_RESERVED  8u /* of these, for those who may look and act: nobody locks them out */
+#define CONTROL_PAUSE     1000000u /* usec without accepting when out of descriptors */
 
 int control_bind(const char *path, int *ret_fd, char *why, size_t why_size)
 {
     char *endpoint = mem_printf("unix:%s", path);
-    int   r = net_bind(endpoint, ret_fd, why, why_size);
+    int r = net_bind(endpoint, ret_fd, why, why_size);
 
     free(endpoint);
     if (r < 0)
@@ -45,8 +46,8 @@ int control_bind(const char *path, int *ret_fd, char *why, size_t why_size)
 
 static uid_t peer_of(int fd)
 {
-    struct ucred who = {.uid = (uid_t)-1};
-    socklen_t    len = sizeof who;
+    struct ucred who = { .uid = (uid_t)-1 };
+    socklen_t len = sizeof who;
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? (uid_t)-1 : who.uid;
 }
@@ -60,7 +61,7 @@ static int is_trusted(uid_t uid)
 void control_answer(struct control_session *s, json_t *answer)
 {
     static const char sorry[] = "{\"error\":\"the answer can't be put into words\",\"code\":70}\n";
-    char             *text = json_dumps(answer, JSON_COMPACT);
+    char *text = json_dumps(answer, JSON_COMPACT);
 
     json_decref(answer);
     if (!text || stream_write(s->stream, text, strlen(text)) < 0)
@@ -91,8 +92,8 @@ static void session_free(struct control_session *s)
 static void status(struct control_session *s)
 {
     const struct control_env *env = &s->control->env;
-    struct spool_stats        st;
-    json_t                   *spool;
+    struct spool_stats st;
+    json_t *spool;
 
     spool_stats(env->spool, &st);
     spool = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "live_messages",
@@ -101,11 +102,12 @@ static void status(struct control_session *s)
                       (json_int_t)st.cache_bytes, "damaged_records", (json_int_t)st.damaged_records,
                       "synced_groups", (json_int_t)st.synced_groups, "appended",
                       (json_int_t)st.appended, "full", st.full, "failed", st.failed);
-    control_answer(s, json_pack("{s:s, s:i, s:f, s:I, s:o, s:o}", "hostname",
-                                env->config->server.hostname, "pid", (int)getpid(), "up",
-                                (double)(loop_now(env->loop) - env->started) / 1e6, "connections",
-                                (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue",
-                                queue_status(env->queue)));
+    control_answer(s,
+                   json_pack("{s:s, s:i, s:f, s:I, s:o, s:o}", "hostname",
+                             env->config->server.hostname, "pid", (int)getpid(), "up",
+                             (double)(loop_now(env->loop) - env->started) / 1e6, "connections",
+                             (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue",
+                             queue_status(env->queue)));
 }
 
 static struct queue_filter filter_of(const json_t *request)
@@ -123,21 +125,21 @@ static struct queue_filter filter_of(const json_t *request)
 static void list_queue(struct control_session *s, const json_t *request)
 {
     struct queue_filter f = filter_of(request);
-    json_int_t          limit = json_integer_value(json_object_get(request, "limit"));
-    uint64_t            after = (uint64_t)json_integer_value(json_object_get(request, "after")), next;
-    json_t             *list = queue_list(s->control->env.queue, &f, after,
-                                          limit > 0 && limit < 1000 ? (size_t)limit : 1000, &next);
+    json_int_t limit = json_integer_value(json_object_get(request, "limit"));
+    uint64_t after = (uint64_t)json_integer_value(json_object_get(request, "after")), next;
+    json_t *list = queue_list(s->control->env.queue, &f, after,
+                              limit > 0 && limit < 1000 ? (size_t)limit : 1000, &next);
 
     control_answer(s, json_pack("{s:o, s:I}", "messages", list, "next", (json_int_t)next));
 }
 
 static void act_on_queue(struct control_session *s, const json_t *request)
 {
-    static const char *const names[] = {"retry", "hold", "release", "remove"};
-    const char              *action = json_string_value(json_object_get(request, "action"));
-    const char              *why = json_string_value(json_object_get(request, "why"));
-    struct queue_filter      f = filter_of(request);
-    char                     who[32];
+    static const char *const names[] = { "retry", "hold", "release", "remove" };
+    const char *action = json_string_value(json_object_get(request, "action"));
+    const char *why = json_string_value(json_object_get(request, "why"));
+    struct queue_filter f = filter_of(request);
+    char who[32];
 
     if (!f.id && !f.recipient && !f.domain && !f.sender && !f.held && !f.all) {
         control_refuse(s, EX_USAGE, "say which messages");
@@ -147,9 +149,10 @@ static void act_on_queue(struct control_session *s, const json_t *request)
     for (int i = 0; action && i < 4; i++) {
         if (strcmp(action, names[i]))
             continue;
-        control_answer(s, json_pack("{s:I}", "touched",
-                                    (json_int_t)queue_act(s->control->env.queue, &f,
-                                                          (enum queue_action)i, why, who)));
+        control_answer(s,
+                       json_pack("{s:I}", "touched",
+                                 (json_int_t)queue_act(s->control->env.queue, &f,
+                                                       (enum queue_action)i, why, who)));
         return;
     }
     control_refuse(s, EX_USAGE, "unknown action");
@@ -166,8 +169,8 @@ static void end_dialogue(struct control_session *s, const char *why)
 static int dispatch(struct control_session *s, const char *line, size_t len)
 {
     json_error_t e;
-    json_t      *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &e);
-    const char  *verb = json_string_value(json_object_get(request, "verb"));
+    json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &e);
+    const char *verb = json_string_value(json_object_get(request, "verb"));
 
     if (!verb) {
         json_decref(request);
@@ -185,7 +188,8 @@ static int dispatch(struct control_session *s, const char *line, size_t len)
     else if (!strcmp(verb, "queue.act"))
         act_on_queue(s, request);
     else
-        control_refuse(s, EX_USAGE, "this gateway does not know that verb; is it an older version?");
+        control_refuse(s, EX_USAGE,
+                       "this gateway does not know that verb; is it an older version?");
     json_decref(request);
     return 1;
 }
@@ -193,8 +197,8 @@ static int dispatch(struct control_session *s, const char *line, size_t len)
 void control_input(struct control_session *s)
 {
     const char *line;
-    size_t      len;
-    int         eol, r;
+    size_t len;
+    int eol, r;
 
     stream_deadline(s->stream, CONTROL_IDLE_USEC);
     while (!s->waiting) {
@@ -279,8 +283,8 @@ size_t control_sessions(const struct control *c)
 }
 
 /* One byte more than the longest line: a buffer that is full can get no end of line. */
-static const struct stream_config stream_limits = {
-    .input_max = CONTROL_LINE_MAX + 2, .output_max = CONTROL_REPLY_MAX};
+static const struct stream_config stream_limits = { .input_max = CONTROL_LINE_MAX + 2,
+                                                    .output_max = CONTROL_REPLY_MAX };
 
 struct control *control_new(const struct control_env *env)
 {

@@ -1,5 +1,5 @@
-/* daemon/control_submit.c: `postern send`: a request line, then exactly as many bytes of content as it
- * announced, then one answer. */
+/* daemon/control_submit.c: `postern send`: a request line, then exactly as many bytes of content as
+ * it announced, then one answer. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,12 +49,12 @@ static void spoil_errno(struct control_session *s, int err)
 static void add_rcpts(struct control_session *s, const json_t *rcpts)
 {
     json_t *r;
-    size_t  i;
-    char    text[200];
+    size_t i;
+    char text[200];
 
     json_array_foreach (rcpts, i, r) {
         const char *rcpt = json_string_value(r);
-        int         err = rcpt && s->submit ? host_submit_rcpt(s->submit, rcpt) : -EINVAL;
+        int err = rcpt && s->submit ? host_submit_rcpt(s->submit, rcpt) : -EINVAL;
 
         if (err == -E2BIG) {
             spoil(s, EX_DATAERR, "too many recipients");
@@ -81,13 +81,14 @@ static void note_for_log(struct control_session *s, const char *sender, const js
 static void add_received(struct control_session *s)
 {
     const struct config *cfg = s->control->env.config;
-    char                 line[512], date[48];
-    int                  n, r;
+    char line[512], date[48];
+    int n, r;
 
     if (!s->submit)
         return;
     /* Every field of it is bounded far below the size of line. */
-    n = snprintf(line, sizeof line, "Received: by %.255s (Postern, from userid %u)\r\n\tid %s; %s\r\n",
+    n = snprintf(line, sizeof line,
+                 "Received: by %.255s (Postern, from userid %u)\r\n\tid %s; %s\r\n",
                  cfg->server.hostname, (unsigned)s->uid, host_submit_id(s->submit),
                  postern_date_format(clock_wall() / 1000000, date, sizeof date));
     r = host_submit_write(s->submit, line, (size_t)n);
@@ -97,11 +98,11 @@ static void add_received(struct control_session *s)
 
 void control_submit_begin(struct control_session *s, const json_t *request)
 {
-    const char             *sender = json_string_value(json_object_get(request, "sender"));
-    char                    client[48];
-    struct postern_envelope e = {.size = sizeof e, .protocol = "local"};
-    json_int_t              size = json_integer_value(json_object_get(request, "size"));
-    int                     r;
+    const char *sender = json_string_value(json_object_get(request, "sender"));
+    char client[48];
+    struct postern_envelope e = { .size = sizeof e, .protocol = "local" };
+    json_int_t size = json_integer_value(json_object_get(request, "size"));
+    int r;
 
     s->submit_error = 0;
     if (!sender || size <= 0) {
@@ -131,7 +132,8 @@ static void on_committed(void *ctx, int result)
     if (result >= 0)
         log_event(POSTERN_LOG_INFO, "control", "submit.accept", "id=%s %s client=\"uid %u\"", s->id,
                   s->said, (unsigned)s->uid);
-    /* Also when the asker has ended his side: he may still listen, and writing to nobody is no harm. */
+    /* Also when the asker has ended his side: he may still listen, and writing to nobody is no
+     * harm. */
     if (result < 0) {
         spoil_errno(s, result);
         control_refuse(s, s->submit_error, s->submit_why);
@@ -165,8 +167,8 @@ static void finish(struct control_session *s)
 int control_submit_content(struct control_session *s)
 {
     const char *data;
-    size_t      n = stream_peek(s->stream, &data);
-    int         r = 0;
+    size_t n = stream_peek(s->stream, &data);
+    int r = 0;
 
     if (!n)
         return 0;

@@ -1,9 +1,9 @@
 /* daemon/crash.c: what is learnt from a worker's death, and watching those that live.
  *
- * The dead worker's row says in which plugin it was, and which messages transports held. A message that
- * was being handled gets a strike; if only the plugin is known, each message that it held does. Messages
- * with a strike are delivered one at a time afterwards, so that the second death tells which one it was:
- * that one is put on hold, the postmaster is told, and all others flow. */
+ * The dead worker's row says in which plugin it was, and which messages transports held. A message
+ * that was being handled gets a strike; if only the plugin is known, each message that it held
+ * does. Messages with a strike are delivered one at a time afterwards, so that the second death
+ * tells which one it was: that one is put on hold, the postmaster is told, and all others flow. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,8 +64,8 @@ static void strike(struct supervisor *sv, uint64_t id, const char *plugin, int s
               sig, s->n);
 }
 
-/* Signals that a program gives itself. SIGKILL and SIGTERM come from outside: from an operator, or from a
- * kernel without memory, and say nothing of a message. */
+/* Signals that a program gives itself. SIGKILL and SIGTERM come from outside: from an operator, or
+ * from a kernel without memory, and say nothing of a message. */
 static int is_own_fault(int sig)
 {
     return sig == SIGSEGV || sig == SIGBUS || sig == SIGABRT || sig == SIGFPE || sig == SIGILL ||
@@ -123,11 +123,11 @@ static void tell_postmaster(const struct child *c, const struct strike *s)
 {
     char id[16], text[900];
 
-    snprintf(
-        text, sizeof text,
-        "Message %s was put on hold.\r\n\r\n%s\r\n\r\nAll other mail goes on. 'postern queue show %s' "
-        "shows it, 'postern queue release' tries it again.",
-        text_id(s->id, id, sizeof id), s->text, id);
+    snprintf(text, sizeof text,
+             "Message %s was put on hold.\r\n\r\n%s\r\n\r\nAll other mail goes on. "
+             "'postern queue show %s' "
+             "shows it, 'postern queue release' tries it again.",
+             text_id(s->id, id, sizeof id), s->text, id);
     channel_send(c->channel, CHANNEL_NOTICE, 0, s->id, text, -1);
 }
 

@@ -1,4 +1,5 @@
-/* daemon/daemon.h: who keeps it alive: a supervisor that only watches, and workers that do the work. */
+/* daemon/daemon.h: who keeps it alive: a supervisor that only watches, and workers that do the
+ * work. */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
@@ -20,17 +21,19 @@ void plan_done(struct plan *p);
 /* --- listeners: bound once, by the supervisor, and inherited --- */
 struct listeners;
 struct listeners *listeners_new(void);
-void              listeners_free(struct listeners **l); /* closes all, unlinks unix sockets that we bound */
-/* Calls each(ctx, endpoint, where) for every POSTERN_OPT_LISTEN value of the enabled instances; where is
- * the place in the configuration. */
+void              listeners_free(struct listeners **l); /* unlinks unix sockets that we bound */
+/* Calls each(ctx, endpoint, where) for every POSTERN_OPT_LISTEN value of the enabled instances;
+ * where is the place in the configuration. */
 void listeners_wanted(const struct config *cfg,
                       void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx);
-/* Binds, or keeps what is bound already. -errno, why in words with the place in the configuration. */
+/* Binds, or keeps what is bound already. -errno, why in words with the place in the
+ * configuration. */
 int  listeners_bind(struct listeners *l, const char *endpoint, const char *where, char *why,
                     size_t why_size);
 void listeners_give(struct listeners *l, const char *endpoint, int fd); /* inherited; takes fd */
 int  listeners_fd(void *l, const char *endpoint);                       /* host_listener_fd */
-void listeners_each(const struct listeners *l, void (*each)(void *ctx, const char *endpoint, int fd),
+void listeners_each(const struct listeners *l,
+                    void (*each)(void *ctx, const char *endpoint, int fd),
                     void *ctx);
 void listeners_drop(struct listeners *l, const char *endpoint);
 void listeners_leave(struct listeners *l); /* closes all, without unlinking: others listen on */

@@ -28,7 +28,7 @@ static int find_group(const char *name, gid_t *ret, char *why, size_t why_size)
 static int set_groups(const struct config_server *s, const char *user, gid_t gid, char *why,
                       size_t why_size)
 {
-    gid_t  list[DROP_GROUPS] = {gid};
+    gid_t list[DROP_GROUPS] = { gid };
     size_t n = 1;
 
     if (!s->groups.n) {
@@ -52,9 +52,9 @@ static int set_groups(const struct config_server *s, const char *user, gid_t gid
 static int become(const struct config_server *s, char *why, size_t why_size)
 {
     const struct passwd *pw;
-    gid_t                gid;
-    uid_t                uid;
-    int                  r;
+    gid_t gid;
+    uid_t uid;
+    int r;
 
     errno = 0;
     pw = getpwnam(s->user);

@@ -4,8 +4,8 @@
 
 #include "config/config.h"
 
-/* User, group, supplementary groups as configured; no new privileges ever after. 0 or -errno, with why in
- * words. When not started by root, only the last. */
+/* User, group, supplementary groups as configured; no new privileges ever after. 0 or -errno, with
+ * why in words. When not started by root, only the last. */
 int drop_privileges(const struct config_server *s, char *why, size_t why_size);
 
 #endif

@@ -243,7 +243,8 @@ static int validate(struct generation *g, struct config_errors *errors)
     return errors->n ? EX_CONFIG : 0;
 }
 
-/* The shards guard themselves; this guards against a second gateway that would take turns with us. */
+/* The shards guard themselves; this guards against a second gateway that would take turns with
+ * us. */
 int generation_lock(struct generation *g, struct config_errors *errors)
 {
     struct supervisor *sv = g->sv;

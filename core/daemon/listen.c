@@ -11,12 +11,12 @@
 
 struct bound {
     char *endpoint;
-    int   fd;
-    int   ours; /* we bound it, so its name is ours to remove */
+    int fd;
+    int ours; /* we bound it, so its name is ours to remove */
 };
 
 struct listeners {
-    size_t        n;
+    size_t n;
     struct bound *v;
 };
 
@@ -44,7 +44,7 @@ int listeners_fd(void *ctx, const char *endpoint)
 static void add(struct listeners *l, const char *endpoint, int fd, int ours)
 {
     l->v = mem_realloc(l->v, (l->n + 1) * sizeof *l->v);
-    l->v[l->n++] = (struct bound){mem_strdup(endpoint), fd, ours};
+    l->v[l->n++] = (struct bound){ mem_strdup(endpoint), fd, ours };
 }
 
 void listeners_give(struct listeners *l, const char *endpoint, int fd)
@@ -56,7 +56,7 @@ int listeners_bind(struct listeners *l, const char *endpoint, const char *where,
                    size_t why_size)
 {
     char reason[256];
-    int  fd, r;
+    int fd, r;
 
     if (find(l, endpoint))
         return 0;
@@ -70,15 +70,16 @@ int listeners_bind(struct listeners *l, const char *endpoint, const char *where,
 }
 
 static void want_instance(const struct config_instance *in,
-                          void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx)
+                          void (*each)(void *ctx, const char *endpoint, const char *where),
+                          void *ctx)
 {
     const struct postern_plugin *d = in->descriptor;
-    const char                  *row = (const char *)d->options;
+    const char *row = (const char *)d->options;
 
     for (; row && ((const struct postern_option *)(const void *)row)->key; row += d->option_size) {
-        const struct postern_option  *o = (const void *)row;
+        const struct postern_option *o = (const void *)row;
         const struct postern_strings *list;
-        char                         *where;
+        char *where;
 
         if (o->type != POSTERN_OPT_LISTEN)
             continue;
@@ -99,8 +100,8 @@ void listeners_wanted(const struct config *cfg,
     }
 }
 
-void listeners_each(const struct listeners *l, void (*each)(void *ctx, const char *endpoint, int fd),
-                    void *ctx)
+void listeners_each(const struct listeners *l,
+                    void (*each)(void *ctx, const char *endpoint, int fd), void *ctx)
 {
     for (size_t i = 0; i < l->n; i++)
         each(ctx, l->v[i].endpoint, l->v[i].fd);

@@ -20,9 +20,9 @@ static void on_done(void *ctx, int result)
 void worker_notice(struct worker *w, const char *text)
 {
     const struct config_server *s = &w->plan.config->server;
-    struct postern_envelope     e = {.size = sizeof e, .sender = "", .protocol = "local"};
-    postern_submit             *submit;
-    char                        date[48], *to, *message;
+    struct postern_envelope e = { .size = sizeof e, .sender = "", .protocol = "local" };
+    postern_submit *submit;
+    char date[48], *to, *message;
 
     to = strchr(s->postmaster, '@') ? mem_strdup(s->postmaster)
                                     : mem_printf("%s@%s", s->postmaster, s->hostname);
@@ -31,12 +31,13 @@ void worker_notice(struct worker *w, const char *text)
         free(to);
         return;
     }
-    message = mem_printf("From: Postern <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nDate: %s\r\n"
-                         "Message-ID: <%s.notice@%s>\r\nSubject: A notice from the mail gateway\r\n"
-                         "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-                         "Content-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
-                         s->hostname, to, postern_date_format(clock_wall() / 1000000, date, sizeof date),
-                         host_submit_id(submit), s->hostname, text);
+    message =
+        mem_printf("From: Postern <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nDate: %s\r\n"
+                   "Message-ID: <%s.notice@%s>\r\nSubject: A notice from the mail gateway\r\n"
+                   "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+                   "Content-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
+                   s->hostname, to, postern_date_format(clock_wall() / 1000000, date, sizeof date),
+                   host_submit_id(submit), s->hostname, text);
     host_submit_notice(submit);
     if (host_submit_rcpt(submit, to) < 0 || host_submit_write(submit, message, strlen(message)) < 0)
         host_submit_free(submit);

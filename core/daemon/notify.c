@@ -10,10 +10,10 @@
 
 void notify_service(const char *state)
 {
-    const char        *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    size_t             len = path ? strlen(path) : 0;
-    int                fd;
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    size_t len = path ? strlen(path) : 0;
+    int fd;
 
     if (!len || len >= sizeof a.sun_path || (path[0] != '/' && path[0] != '@'))
         return;

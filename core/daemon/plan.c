@@ -5,7 +5,7 @@
 
 int plan_load(const void *snapshot, size_t len, struct plan *ret, struct config_errors *errors)
 {
-    *ret = (struct plan){0};
+    *ret = (struct plan){ 0 };
     config_load_snapshot(snapshot, len, &ret->config, errors);
     if (!ret->config)
         return -EINVAL;

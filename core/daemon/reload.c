@@ -1,7 +1,8 @@
 /* daemon/reload.c: from one generation to the next, and shards that nobody has.
  *
- * New workers come up beside the old ones, on the same listeners; only when all of them are ready do the
- * old ones drain. If they do not come up, they go and the old ones carry on: nothing has changed. */
+ * New workers come up beside the old ones, on the same listeners; only when all of them are ready
+ * do the old ones drain. If they do not come up, they go and the old ones carry on: nothing has
+ * changed. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

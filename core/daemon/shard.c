@@ -1,7 +1,7 @@
 /* daemon/shard.c: which folder of the spool is a worker's own, and those it takes over.
  *
- * A shard is a folder guarded by a lock; whoever gets the lock replays it and owns it. That is the one
- * mechanism for start, crash, reload and a changed number of workers. */
+ * A shard is a folder guarded by a lock; whoever gets the lock replays it and owns it. That is the
+ * one mechanism for start, crash, reload and a changed number of workers. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>

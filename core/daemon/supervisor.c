@@ -1,5 +1,5 @@
-/* daemon/supervisor.c: the process that only watches: it binds, starts, replaces, reloads and stops. It
- * never parses mail and loads no plugin. */
+/* daemon/supervisor.c: the process that only watches: it binds, starts, replaces, reloads and
+ * stops. It never parses mail and loads no plugin. */
 #include "daemon/supervisor.h"
 
 #include <errno.h>
@@ -110,8 +110,8 @@ static void watch_signals(struct supervisor *sv)
     }
 }
 
-/* The name the program was started by, made absolute: a worker of a later generation is started from
- * what stands there then. */
+/* The name the program was started by, made absolute: a worker of a later generation is started
+ * from what stands there then. */
 static char *own_program(void)
 {
     char path[PATH_MAX];

@@ -1,7 +1,8 @@
 /* daemon/supervisor.h: inside the supervisor: generations of workers, and what their crashes teach.
  *
- * A generation is one configuration (its bytes, validated) and the workers that run it. There is one
- * current generation; during a reload the next one comes up beside it, and afterwards the old one drains. */
+ * A generation is one configuration (its bytes, validated) and the workers that run it. There is
+ * one current generation; during a reload the next one comes up beside it, and afterwards the old
+ * one drains. */
 #ifndef DAEMON_SUPERVISOR_H
 #define DAEMON_SUPERVISOR_H
 
@@ -88,14 +89,16 @@ struct supervisor {
 };
 
 /* supervisor.c */
-void supervisor_stopped(struct supervisor *sv); /* a child has gone while stopping: was it the last? */
+void supervisor_stopped(struct supervisor *sv); /* a child has gone: was it the last? */
 
 /* generation.c */
-/* Takes a snapshot, has it validated by a child, binds what it wants to listen on. 0, or a sysexits code
- * with one error a line in errors. */
-int  generation_prepare(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
+/* Takes a snapshot, has it validated by a child, binds what it wants to listen on. 0, or a sysexits
+ * code with one error a line in errors. */
+int  generation_prepare(struct supervisor *sv, struct generation **ret,
+                        struct config_errors *errors);
 /* The current one once more, from the same bytes. */
-int  generation_repeat(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
+int  generation_repeat(struct supervisor *sv, struct generation **ret,
+                       struct config_errors *errors);
 /* Takes its spool for this gateway. 0, or a sysexits code with the error in errors. */
 int  generation_lock(struct generation *g, struct config_errors *errors);
 void generation_start(struct generation *g);
@@ -114,13 +117,14 @@ struct child *child_pick(struct supervisor *sv); /* a ready worker, in turn; NUL
 
 /* crash.c */
 void crash_note(struct supervisor *sv, const struct child *c, int status); /* reads its row */
-int  crash_marks(const struct supervisor *sv); /* a file of them, to be closed; -1: there are none */
-void crash_held(struct supervisor *sv, struct child *c, uint64_t id); /* it did what the mark wanted */
+int  crash_marks(const struct supervisor *sv); /* a file of them, to be closed; -1: none */
+void crash_held(struct supervisor *sv, struct child *c,
+                uint64_t id); /* it did what the mark wanted */
 void crash_watch(struct supervisor *sv); /* beats and memory, once a second */
 
 /* reload.c */
 void reload_begin(struct supervisor *sv);
-void reload_same(struct supervisor *sv); /* new workers, but not the configuration that is there now */
+void reload_same(struct supervisor *sv); /* new workers, of the same configuration */
 void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
 void reload_failed(struct supervisor *sv, const char *why);
 void adopt_soon(struct supervisor *sv);

@@ -1,8 +1,8 @@
 /* daemon/worker.c: a complete small gateway: one loop, its own shard, one queue, its own plugins.
  *
- * It is started by the supervisor with everything that must be inherited (the configuration's bytes, the
- * listeners, a row of the scoreboard, a channel), tells when it is ready, and ends when it is told to
- * drain, when the supervisor has gone, or by SIGTERM. */
+ * It is started by the supervisor with everything that must be inherited (the configuration's
+ * bytes, the listeners, a row of the scoreboard, a channel), tells when it is ready, and ends when
+ * it is told to drain, when the supervisor has gone, or by SIGTERM. */
 #include "daemon/worker.h"
 
 #include <errno.h>
@@ -235,8 +235,8 @@ static int open_parts(struct worker *w)
     return 0;
 }
 
-/* The supervisor asks where we are when the loop stands still. backtrace() was called once before, so that
- * nothing is loaded or allocated here. */
+/* The supervisor asks where we are when the loop stands still. backtrace() was called once before,
+ * so that nothing is loaded or allocated here. */
 static void on_stack_wanted(int sig)
 {
     static const char head[] = "postern: this worker stands still; its stack:\n";
@@ -305,7 +305,8 @@ static void close_parts(struct worker *w)
         queue_stop(w->queue);
         queue_cancel_all(w->queue);
     }
-    /* Work that a plugin has offloaded ends before the plugin does. Turns are made for that, and with
+    /* Work that a plugin has offloaded ends before the plugin does. Turns are made for that, and
+     * with
      * them may come what control sessions wait for: they are closed behind it. */
     loop_quiesce(w->loop);
     control_free(&w->control);
@@ -395,7 +396,8 @@ int worker_run(const struct worker_setup *setup)
     return code;
 }
 
-/* --- probing: what the supervisor wants to know of a configuration, without opening anything --- */
+/* --- probing: what the supervisor wants to know of a configuration, without opening anything
+ * --- */
 
 static void add_wanted(void *ctx, const char *endpoint, const char *where)
 {

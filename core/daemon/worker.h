@@ -33,7 +33,7 @@ struct worker {
 void worker_drain(struct worker *w, const char *why);
 
 /* shard.c */
-int  shard_folder(const struct config *cfg); /* with privileges: makes it, its owner's; 0 or -errno */
+int  shard_folder(const struct config *cfg); /* with privileges: makes it; 0 or -errno */
 void worker_shards_prepare(struct worker *w);
 int  worker_shard_open(struct worker *w, char *why, size_t why_size); /* its own */
 void worker_shard_adopt(struct worker *w, unsigned number);

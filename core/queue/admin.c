@@ -11,10 +11,11 @@
 #include "util/text.h"
 
 #define STATUS_DESTINATIONS 50u
-#define LIST_LOOKS_MAX 20000u /* messages looked at for one answer: a filter must not hold the loop */
+#define LIST_LOOKS_MAX \
+    20000u /* messages looked at for one answer: a filter must not hold the loop */
 #define LIST_RCPTS_MAX 20000u /* recipients in one answer: its size must not grow without limit */
 
-static const char *const state_names[] = {"waiting", "delivered", "failed", "done", "held"};
+static const char *const state_names[] = { "waiting", "delivered", "failed", "done", "held" };
 
 static json_t *text_json_value(const char *s)
 {
@@ -29,10 +30,11 @@ static json_t *text_json_value(const char *s)
     return v;
 }
 
-static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mono, int64_t now_wall)
+static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mono,
+                         int64_t now_wall)
 {
     json_t *o = json_object();
-    char    time[40], status[24];
+    char time[40], status[24];
 
     json_object_set_new(o, "recipient", text_json_value(rcpt));
     json_object_set_new(o, "state", json_string(state_names[r->state]));
@@ -61,9 +63,9 @@ static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mo
 
 static json_t *msg_json(const struct qmsg *m, uint64_t size, int64_t now_mono, int64_t now_wall)
 {
-    json_t     *o = json_object(), *rcpts = json_array();
+    json_t *o = json_object(), *rcpts = json_array();
     const char *rcpt = envelope_first_rcpt(m->env);
-    char        id[16], time[40];
+    char id[16], time[40];
 
     json_object_set_new(o, "id", json_string(text_id(m->id, id, sizeof id)));
     json_object_set_new(o, "sender", text_json_value(envelope_sender(m->env)));
@@ -100,7 +102,7 @@ static int rcpt_matches(const struct queue_filter *f, const char *rcpt)
 static int msg_matches(const struct queue_filter *f, const struct qmsg *m)
 {
     const char *rcpt = envelope_first_rcpt(m->env);
-    uint64_t    id;
+    uint64_t id;
 
     if (f->id && (text_id_parse(f->id, &id) < 0 || id != m->id))
         return 0;
@@ -115,7 +117,8 @@ static int msg_matches(const struct queue_filter *f, const struct qmsg *m)
     return 0;
 }
 
-/* The first message after that id. Normally it is still there; if it has gone, the ring is searched. */
+/* The first message after that id. Normally it is still there; if it has gone, the ring is
+ * searched. */
 static struct list *after_id(const struct queue *q, uint64_t after)
 {
     struct qmsg *m = after ? index_get(&q->by_id, after) : NULL;
@@ -132,13 +135,13 @@ static struct list *after_id(const struct queue *q, uint64_t after)
 json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
                    uint64_t *ret_next)
 {
-    json_t  *out = json_array();
-    int64_t  mono = loop_now(q->loop), wall = clock_wall();
+    json_t *out = json_array();
+    int64_t mono = loop_now(q->loop), wall = clock_wall();
     unsigned looks = 0, rcpts = 0;
 
     *ret_next = 0;
     if (f->id) { /* one look instead of a search */
-        uint64_t     id;
+        uint64_t id;
         struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
         if (m && !after && msg_matches(f, m))
@@ -152,7 +155,8 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
             json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
             rcpts += m->env->rcpt_n;
         }
-        if ((json_array_size(out) >= limit || rcpts >= LIST_RCPTS_MAX || ++looks >= LIST_LOOKS_MAX) &&
+        if ((json_array_size(out) >= limit || rcpts >= LIST_RCPTS_MAX ||
+             ++looks >= LIST_LOOKS_MAX) &&
             it->next != &q->messages) {
             *ret_next = m->id;
             break;
@@ -163,8 +167,8 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
 
 static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, const char *why)
 {
-    static const uint16_t held[3] = {4, 7, 0};
-    int                   in_flight = r->routed && r->reason == WAIT_IN_FLIGHT;
+    static const uint16_t held[3] = { 4, 7, 0 };
+    int in_flight = r->routed && r->reason == WAIT_IN_FLIGHT;
 
     switch (action) {
     case QUEUE_RETRY:
@@ -185,7 +189,8 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
         r->next_try = 0;
         return 1;
     case QUEUE_REMOVE:
-        if ((r->state != RCPT_WAITING && r->state != RCPT_HELD && r->state != RCPT_FAILED) || in_flight)
+        if ((r->state != RCPT_WAITING && r->state != RCPT_HELD && r->state != RCPT_FAILED) ||
+            in_flight)
             return 0;
         rcpt_set(q, r, RCPT_DONE, WAIT_NEW);
         q->removed++;
@@ -197,10 +202,11 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
 static size_t act_msg(struct queue *q, struct qmsg *m, const struct queue_filter *f,
                       enum queue_action action, const char *why, const char *who)
 {
-    static const char *const names[] = {"queue.retry", "queue.hold", "queue.release", "queue.remove"};
-    const char              *rcpt = envelope_first_rcpt(m->env);
-    size_t                   n = 0;
-    char                     id[16];
+    static const char *const names[] = { "queue.retry", "queue.hold", "queue.release",
+                                         "queue.remove" };
+    const char *rcpt = envelope_first_rcpt(m->env);
+    size_t n = 0;
+    char id[16];
 
     if (m->bouncing)
         return 0; /* its DSN is being written: in a moment it is gone or waits again */
@@ -213,7 +219,7 @@ static size_t act_msg(struct queue *q, struct qmsg *m, const struct queue_filter
         log_event(POSTERN_LOG_NOTICE, "queue", names[action], "id=%s to=%s by=%s why=%s",
                   text_id(m->id, id, sizeof id), log_q(rcpt), log_q(who), log_q(why));
     }
-    if (n) /* an impatience that is forgotten in a crash does no harm, and may be for all messages */
+    if (n) /* impatience forgotten in a crash does no harm, and it may be for all */
         msg_settled(q, m, action != QUEUE_RETRY);
     return n;
 }
@@ -230,7 +236,7 @@ static void revive(void *ctx, const char *key, void *value)
 size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
                  const char *why, const char *who)
 {
-    size_t  n = 0;
+    size_t n = 0;
     int64_t now = loop_now(q->loop);
 
     /* An operator who says "retry" knows something: dead destinations are probed at once. */
@@ -239,7 +245,7 @@ size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_actio
     if (!why)
         why = action == QUEUE_HOLD ? "held by an operator" : NULL;
     if (f->id) {
-        uint64_t     id;
+        uint64_t id;
         struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
         n = m && msg_matches(f, m) ? act_msg(q, m, f, action, why, who) : 0;
@@ -257,7 +263,7 @@ size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_actio
 
 struct dest_top { /* the largest destinations, in order */
     const struct qdest *v[STATUS_DESTINATIONS];
-    size_t              n;
+    size_t n;
 };
 
 static size_t dest_size(const struct qdest *d)
@@ -267,9 +273,9 @@ static size_t dest_size(const struct qdest *d)
 
 static void top_add(void *ctx, const char *key, void *value)
 {
-    struct dest_top    *top = ctx;
+    struct dest_top *top = ctx;
     const struct qdest *d = value;
-    size_t              i;
+    size_t i;
 
     (void)key;
     if (top->n < STATUS_DESTINATIONS)
@@ -299,21 +305,22 @@ static json_t *dest_json(const struct qdest *d, int64_t now)
 
 json_t *queue_status(struct queue *q)
 {
-    json_t         *waiting = json_object(), *dests = json_array();
-    struct dest_top top = {.n = 0};
+    json_t *waiting = json_object(), *dests = json_array();
+    struct dest_top top = { .n = 0 };
 
     for (int i = 0; i < WAIT_REASONS; i++)
-        json_object_set_new(waiting, wait_reason_name(i), json_integer((json_int_t)q->waiting_by[i]));
+        json_object_set_new(waiting, wait_reason_name(i),
+                            json_integer((json_int_t)q->waiting_by[i]));
     map_each(q->dests, top_add, &top);
     for (size_t i = 0; i < top.n; i++)
         json_array_append_new(dests, dest_json(top.v[i], loop_now(q->loop)));
     return json_pack("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "messages",
-                     (json_int_t)q->count, "waiting", waiting, "in_flight", (json_int_t)q->in_flight,
-                     "accepted", (json_int_t)q->accepted, "delivered", (json_int_t)q->delivered,
-                     "deferred", (json_int_t)q->deferred, "failed", (json_int_t)q->failed, "bounced",
-                     (json_int_t)q->bounced, "expired", (json_int_t)q->expired, "removed",
-                     (json_int_t)q->removed, "discarded", (json_int_t)q->discarded, "destinations",
-                     dests);
+                     (json_int_t)q->count, "waiting", waiting, "in_flight",
+                     (json_int_t)q->in_flight, "accepted", (json_int_t)q->accepted, "delivered",
+                     (json_int_t)q->delivered, "deferred", (json_int_t)q->deferred, "failed",
+                     (json_int_t)q->failed, "bounced", (json_int_t)q->bounced, "expired",
+                     (json_int_t)q->expired, "removed", (json_int_t)q->removed, "discarded",
+                     (json_int_t)q->discarded, "destinations", dests);
 }
 
 /* --- without a daemon --- */
@@ -321,9 +328,9 @@ json_t *queue_status(struct queue *q)
 json_t *queue_describe(uint64_t id, const struct envelope *env, const void *state, size_t state_len,
                        uint64_t content_size)
 {
-    struct queue q = {.texts = intern_new()};
+    struct queue q = { .texts = intern_new() };
     struct qmsg *m = mem_zalloc(sizeof *m + env->rcpt_n * sizeof m->rcpts[0]);
-    json_t      *o;
+    json_t *o;
 
     m->id = id;
     m->env = (struct envelope *)env; /* only read */
@@ -339,8 +346,8 @@ int queue_filter_match(const struct queue_filter *f, const json_t *described)
 {
     const char *id = json_string_value(json_object_get(described, "id"));
     const char *sender = json_string_value(json_object_get(described, "sender"));
-    json_t     *rcpts = json_object_get(described, "recipients"), *r;
-    size_t      i;
+    json_t *rcpts = json_object_get(described, "recipients"), *r;
+    size_t i;
 
     if (f->id && text_casecmp(f->id, id))
         return 0;
@@ -349,7 +356,8 @@ int queue_filter_match(const struct queue_filter *f, const json_t *described)
     json_array_foreach (rcpts, i, r) {
         int held = !strcmp(json_string_value(json_object_get(r, "state")), "held");
 
-        if (rcpt_matches(f, json_string_value(json_object_get(r, "recipient"))) && (!f->held || held))
+        if (rcpt_matches(f, json_string_value(json_object_get(r, "recipient"))) &&
+            (!f->held || held))
             return 1;
     }
     return 0;

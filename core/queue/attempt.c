@@ -14,20 +14,20 @@
 
 struct attempt { /* jobs made for one message in one go */
     struct queue *q;
-    struct qmsg  *m;
+    struct qmsg *m;
     postern_job **jobs;
-    size_t        n, cap;
-    int           changed; /* a recipient's durable state changed */
+    size_t n, cap;
+    int changed; /* a recipient's durable state changed */
 };
 
 /* "rule 3 (90-routing.json#/routing/rules/2): smtp-out via [192.0.2.1]:25" */
 static const char *decision_text(struct queue *q, const struct route_decision *d)
 {
-    char   text[QUEUE_TEXT_MAX];
+    char text[QUEUE_TEXT_MAX];
     size_t len = 0;
-    int    n = snprintf(text, sizeof text, "%s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
-                        d->rule->origin.file, d->rule->origin.pointer,
-                        d->transport ? d->transport : "-");
+    int n =
+        snprintf(text, sizeof text, "%s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
+                 d->rule->origin.file, d->rule->origin.pointer, d->transport ? d->transport : "-");
 
     len = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < d->next_hop_n && len < sizeof text; i++) {
@@ -62,7 +62,7 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[i];
     struct qdest *dest = dest_get(q, d);
-    int64_t       now = loop_now(q->loop);
+    int64_t now = loop_now(q->loop);
 
     if (dest_blocked(dest, now)) {
         rcpt_set(q, r, RCPT_WAITING, dest->reason);
@@ -77,10 +77,11 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
     rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
 }
 
-static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt, const struct route_decision *d)
+static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt,
+                 const struct route_decision *d)
 {
-    static const uint16_t none[3] = {4, 7, 0};
-    char                  text[QUEUE_TEXT_MAX], id[16];
+    static const uint16_t none[3] = { 4, 7, 0 };
+    char text[QUEUE_TEXT_MAX], id[16];
 
     snprintf(text, sizeof text, "held by %s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
              d->rule->origin.file, d->rule->origin.pointer, d->text ? d->text : "no reason given");
@@ -92,7 +93,8 @@ static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt, const str
 }
 
 /* A rule's "fail" with a 4.x.x status means: not now. */
-static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt, const struct route_decision *d)
+static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt,
+                   const struct route_decision *d)
 {
     char id[16];
 
@@ -104,11 +106,12 @@ static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt, const s
     rcpt_text(a->q, r, d->text, d->status);
     rcpt_defer(a->q, r, WAIT_BACKOFF);
     log_event(POSTERN_LOG_INFO, "queue", "deliver.deferred", "id=%s to=%s status=%u.%u.%u why=%s",
-              text_id(a->m->id, id, sizeof id), log_q(rcpt), d->status[0], d->status[1], d->status[2],
-              log_q(d->text));
+              text_id(a->m->id, id, sizeof id), log_q(rcpt), d->status[0], d->status[1],
+              d->status[2], log_q(d->text));
 }
 
-static void discard(struct attempt *a, struct qrcpt *r, const char *rcpt, const struct route_decision *d)
+static void discard(struct attempt *a, struct qrcpt *r, const char *rcpt,
+                    const struct route_decision *d)
 {
     char id[16];
 
@@ -122,14 +125,14 @@ static void discard(struct attempt *a, struct qrcpt *r, const char *rcpt, const 
 
 static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
 {
-    struct queue         *q = a->q;
-    struct qrcpt         *r = &a->m->rcpts[i];
-    struct route_query    query = {envelope_sender(a->m->env), rcpt, envelope_ingress(a->m->env)};
+    struct queue *q = a->q;
+    struct qrcpt *r = &a->m->rcpts[i];
+    struct route_query query = { envelope_sender(a->m->env), rcpt, envelope_ingress(a->m->env) };
     struct route_decision d;
-    int                   err = route_decide(q->routes, &query, &d, NULL);
+    int err = route_decide(q->routes, &query, &d, NULL);
 
     if (err < 0) {
-        static const uint16_t bad[3] = {5, 1, 3};
+        static const uint16_t bad[3] = { 5, 1, 3 };
 
         rcpt_fail(q, a->m, r, "the recipient is not a valid address", bad);
         a->changed = 1;
@@ -157,11 +160,12 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
 
 static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
 {
-    static const uint16_t expired[3] = {4, 4, 7};
-    char                  text[QUEUE_TEXT_MAX], age[32];
+    static const uint16_t expired[3] = { 4, 4, 7 };
+    char text[QUEUE_TEXT_MAX], age[32];
 
     text_duration(*envelope_sender(m->env) ? q->config->queue.lifetime
-                                           : q->config->queue.bounce_lifetime, age, sizeof age);
+                                           : q->config->queue.bounce_lifetime,
+                  age, sizeof age);
     snprintf(text, sizeof text, "not delivered within %s; the last try: %s%s%s", age,
              r->remote ? r->remote : "", r->remote ? " said: " : "",
              r->text ? r->text : "there was none");
@@ -171,9 +175,9 @@ static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
 
 void msg_route(struct queue *q, struct qmsg *m)
 {
-    struct attempt a = {.q = q, .m = m};
-    int64_t        now = loop_now(q->loop);
-    const char    *rcpt = envelope_first_rcpt(m->env);
+    struct attempt a = { .q = q, .m = m };
+    int64_t now = loop_now(q->loop);
+    const char *rcpt = envelope_first_rcpt(m->env);
 
     if (quarantine_waits(q, m))
         return;

@@ -22,15 +22,15 @@
 #define BOUNCE_AGAIN    60000000   /* usec until a DSN that could not be written is tried again */
 
 struct bounce {
-    struct list      link; /* queue.bounces */
-    struct queue    *q;
-    struct qmsg     *m;
+    struct list link; /* queue.bounces */
+    struct queue *q;
+    struct qmsg *m;
     postern_content *content;
-    char            *head; /* read by a thread when content is on disk */
-    size_t           head_len;
-    char            *to;
-    int              to_postmaster;
-    uint64_t         id; /* of the DSN */
+    char *head; /* read by a thread when content is on disk */
+    size_t head_len;
+    char *to;
+    int to_postmaster;
+    uint64_t id; /* of the DSN */
     struct envelope *env;
 };
 
@@ -73,9 +73,9 @@ static void each_failed(struct queue *q, struct qmsg *m, enum rcpt_status state,
 static void bounce_later(struct bounce **pb, int err)
 {
     struct bounce *b = *pb;
-    struct queue  *q = b->q;
-    struct qmsg   *m = b->m;
-    char           id[16];
+    struct queue *q = b->q;
+    struct qmsg *m = b->m;
+    char id[16];
 
     log_event(POSTERN_LOG_ERROR, "queue", "bounce.write", "id=%s why=%s",
               text_id(m->id, id, sizeof id), log_q(strerror(-err)));
@@ -89,9 +89,9 @@ static void bounce_later(struct bounce **pb, int err)
 static void on_durable(void *ctx, int result, struct spool_entry *entry)
 {
     struct bounce *b = ctx;
-    struct queue  *q = b->q;
-    struct qmsg   *m = b->m;
-    char           id[16], about[16];
+    struct queue *q = b->q;
+    struct qmsg *m = b->m;
+    char id[16], about[16];
 
     if (result < 0) {
         bounce_later(&b, result);
@@ -110,18 +110,20 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
 static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
 {
     const struct qmsg *m = b->m;
-    const char        *rcpt = envelope_first_rcpt(m->env);
-    size_t             n = 0;
+    const char *rcpt = envelope_first_rcpt(m->env);
+    size_t n = 0;
 
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
         const struct qrcpt *r = &m->rcpts[i];
 
         if (r->state != RCPT_FAILED)
             continue;
-        out[n] = (struct dsn_rcpt){.rcpt = rcpt, .action = "failed", .diagnostic = r->text,
-                                   .diagnostic_type = r->smtp ? "smtp" : NULL,
-                                   .remote = r->remote,
-                                   .last_attempt_usec = (int64_t)r->tried * 1000000};
+        out[n] = (struct dsn_rcpt){ .rcpt = rcpt,
+                                    .action = "failed",
+                                    .diagnostic = r->text,
+                                    .diagnostic_type = r->smtp ? "smtp" : NULL,
+                                    .remote = r->remote,
+                                    .last_attempt_usec = (int64_t)r->tried * 1000000 };
         memcpy(out[n].status, r->status, sizeof r->status);
         /* A temporary status that lasted too long is final now; RFC 3463 keeps its 4. */
         n++;
@@ -132,17 +134,22 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
 static void compose(const struct bounce *b, const char *head, size_t head_len, struct buf *out)
 {
     const struct config *cfg = b->q->config;
-    struct dsn_rcpt     *rcpts = mem_zalloc(b->m->env->rcpt_n * sizeof *rcpts);
-    char                 from[320], id[16];
-    struct dsn           d = {.hostname = cfg->server.hostname, .from = from, .to = b->to,
-                              .queue_id = text_id(b->m->id, id, sizeof id),
-                              .sender = envelope_sender(b->m->env),
-                              .arrived_usec = b->m->env->received_usec, .now_usec = clock_wall(),
-                              .to_postmaster = b->to_postmaster, .rcpts = rcpts, .head = head,
-                              .head_len = head_len,
-                              .content_size = spool_entry_size(b->m->entry),
-                              .body_max = (uint64_t)cfg->queue.bounce_body_max,
-                              .utf8 = (b->m->env->flags & POSTERN_MAIL_UTF8) != 0};
+    struct dsn_rcpt *rcpts = mem_zalloc(b->m->env->rcpt_n * sizeof *rcpts);
+    char from[320], id[16];
+    struct dsn d = { .hostname = cfg->server.hostname,
+                     .from = from,
+                     .to = b->to,
+                     .queue_id = text_id(b->m->id, id, sizeof id),
+                     .sender = envelope_sender(b->m->env),
+                     .arrived_usec = b->m->env->received_usec,
+                     .now_usec = clock_wall(),
+                     .to_postmaster = b->to_postmaster,
+                     .rcpts = rcpts,
+                     .head = head,
+                     .head_len = head_len,
+                     .content_size = spool_entry_size(b->m->entry),
+                     .body_max = (uint64_t)cfg->queue.bounce_body_max,
+                     .utf8 = (b->m->env->flags & POSTERN_MAIL_UTF8) != 0 };
 
     snprintf(from, sizeof from, "MAILER-DAEMON@%s", cfg->server.hostname);
     d.rcpt_n = collect(b, rcpts);
@@ -152,21 +159,25 @@ static void compose(const struct bounce *b, const char *head, size_t head_len, s
 
 static struct envelope *bounce_envelope(const struct bounce *b)
 {
-    const char *rcpts[] = {b->to};
+    const char *rcpts[] = { b->to };
 
     return envelope_new(&(struct envelope_new){
         .received_usec = clock_wall(),
         .flags = ENVELOPE_BOUNCE | (b->to_postmaster ? ENVELOPE_POSTMASTER : 0u) |
-                 (b->m->env->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8)),
-        .sender = "", .ingress = "bounce", .client = "", .rcpt_n = 1, .rcpts = rcpts});
+            (b->m->env->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8)),
+        .sender = "",
+        .ingress = "bounce",
+        .client = "",
+        .rcpt_n = 1,
+        .rcpts = rcpts });
 }
 
 static void write_dsn(struct bounce *b, const char *head, size_t head_len)
 {
-    struct queue     *q = b->q;
+    struct queue *q = b->q;
     struct spool_put *put = NULL;
-    struct buf        text = {0}, meta = {0};
-    int               r;
+    struct buf text = { 0 }, meta = { 0 };
+    int r;
 
     compose(b, head, head_len, &text);
     b->id = spool_new_id(q->spools[0]);
@@ -195,13 +206,14 @@ static size_t head_size(const postern_content *c)
 static int read_head(void *ctx)
 {
     struct bounce *b = ctx;
-    size_t         size = head_size(b->content);
+    size_t size = head_size(b->content);
 
     b->head = malloc(size ? size : 1);
     if (!b->head)
         return -ENOMEM;
     while (b->head_len < size) {
-        int64_t n = content_read(b->content, b->head_len, b->head + b->head_len, size - b->head_len);
+        int64_t n =
+            content_read(b->content, b->head_len, b->head + b->head_len, size - b->head_len);
 
         if (n <= 0)
             return (int)n;
@@ -216,7 +228,8 @@ static int is_passing(int err)
     return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN;
 }
 
-/* The original can't be read, and may never be: its sender is told without it, rather than never. */
+/* The original can't be read, and may never be: its sender is told without it, rather than
+ * never. */
 static void without_original(struct bounce *b, int err)
 {
     char id[16];
@@ -226,15 +239,15 @@ static void without_original(struct bounce *b, int err)
         return;
     }
     log_event(POSTERN_LOG_ERROR, "queue", "bounce.content",
-              "id=%s why=%s note=\"reported without the original\"", text_id(b->m->id, id, sizeof id),
-              log_q(strerror(-err)));
+              "id=%s why=%s note=\"reported without the original\"",
+              text_id(b->m->id, id, sizeof id), log_q(strerror(-err)));
     write_dsn(b, "", 0);
 }
 
 static void on_head(void *ctx, int result)
 {
     struct bounce *b = ctx;
-    char          *head = STEAL_PTR(b->head);
+    char *head = STEAL_PTR(b->head);
 
     if (result < 0)
         without_original(b, result);
@@ -250,7 +263,7 @@ static void hold_notice(struct queue *q, struct qmsg *m)
 
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         struct qrcpt *r = &m->rcpts[i];
-        uint16_t      status[3];
+        uint16_t status[3];
 
         if (r->state != RCPT_FAILED)
             continue;
@@ -275,7 +288,7 @@ static char *postmaster(const struct config *cfg)
 
 void bounce_start(struct queue *q, struct qmsg *m)
 {
-    const char    *sender = envelope_sender(m->env);
+    const char *sender = envelope_sender(m->env);
     struct bounce *b;
 
     if (m->env->flags & ENVELOPE_POSTMASTER) {

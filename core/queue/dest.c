@@ -1,9 +1,9 @@
 /* queue/dest.c: destinations: a transport and a next hop, with the jobs that wait for it.
  *
- * Destinations with something to start stand in a ring and take turns, one job at a time, so a large
- * one never holds up a small one. A destination that can't be reached is dead for a while, which
- * doubles with each failed probe; its messages wait in the queue's heap, not here, and when the time is
- * over one job goes as the probe. */
+ * Destinations with something to start stand in a ring and take turns, one job at a time, so a
+ * large one never holds up a small one. A destination that can't be reached is dead for a while,
+ * which doubles with each failed probe; its messages wait in the queue's heap, not here, and when
+ * the time is over one job goes as the probe. */
 #include "queue/private.h"
 
 #include <stdio.h>
@@ -32,9 +32,9 @@ static void dest_name(const struct route_decision *d, char *buf, size_t size)
 
 struct qdest *dest_get(struct queue *q, const struct route_decision *d)
 {
-    char          name[DEST_KEY_MAX], key[DEST_KEY_MAX + 128];
+    char name[DEST_KEY_MAX], key[DEST_KEY_MAX + 128];
     struct qdest *dest;
-    size_t        len;
+    size_t len;
 
     dest_name(d, name, sizeof name);
     snprintf(key, sizeof key, "%s %s", d->transport, name);
@@ -90,7 +90,7 @@ void dest_dispatch(struct queue *q)
     while (q->in_flight < (size_t)q->config->queue.concurrency && !list_empty(&q->ready) &&
            q->turn_started < QUEUE_STARTS_PER_TURN) {
         struct qdest *d = CONTAINER(list_pop(&q->ready), struct qdest, ready);
-        struct list  *n;
+        struct list *n;
 
         if (d->in_flight >= limit_of(q, d) || !(n = list_pop(&d->waiting)))
             continue;
@@ -127,9 +127,9 @@ void dest_reached(struct queue *q, struct qdest *d)
 /* Jobs that were already under way when it died say nothing new when they fail too. */
 void dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const char *text)
 {
-    int64_t              now = loop_now(q->loop), min = q->config->queue.dead_min;
-    int64_t              max = q->config->queue.dead_max;
-    struct list         *n;
+    int64_t now = loop_now(q->loop), min = q->config->queue.dead_min;
+    int64_t max = q->config->queue.dead_max;
+    struct list *n;
 
     if (dest_blocked(d, now))
         return;
@@ -153,7 +153,7 @@ void dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const 
 
 struct sweep {
     struct queue *q;
-    int64_t       before;
+    int64_t before;
 };
 
 static void sweep_one(void *ctx, const char *key, void *value)
@@ -169,7 +169,7 @@ static void sweep_one(void *ctx, const char *key, void *value)
 /* A dead destination is remembered for as long again as the longest back-off, then forgotten. */
 void dest_sweep(struct queue *q)
 {
-    struct sweep s = {.q = q, .before = loop_now(q->loop) - q->config->queue.dead_max};
+    struct sweep s = { .q = q, .before = loop_now(q->loop) - q->config->queue.dead_max };
 
     map_each(q->dests, sweep_one, &s);
 }
@@ -178,7 +178,7 @@ static void free_one(void *ctx, const char *key, void *value)
 {
     struct queue *q = ctx;
     struct qdest *d = value;
-    struct list  *n;
+    struct list *n;
 
     (void)key;
     while ((n = list_pop(&d->waiting))) {

@@ -37,7 +37,7 @@ void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten)
         j->cap = (uint16_t)(j->cap * 2u < QUEUE_JOB_RCPTS ? j->cap * 2u : QUEUE_JOB_RCPTS);
         j = *pj = mem_realloc(j, sizeof *j + j->cap * sizeof j->r[0]);
     }
-    j->r[j->n++] = (struct job_rcpt){.index = (uint32_t)index, .rcpt = rcpt, .addr = rewritten};
+    j->r[j->n++] = (struct job_rcpt){ .index = (uint32_t)index, .rcpt = rcpt, .addr = rewritten };
     j->unsettled++;
 }
 
@@ -107,8 +107,11 @@ static void drop_withdrawn(postern_job *j)
 static void settle_all(postern_job *j, uint32_t fate, uint32_t cause, uint16_t subject,
                        uint16_t detail, const char *text)
 {
-    struct postern_outcome o = {.size = sizeof o, .fate = fate, .cause = cause,
-                                .status = {4, subject, detail}, .diagnostic = text};
+    struct postern_outcome o = { .size = sizeof o,
+                                 .fate = fate,
+                                 .cause = cause,
+                                 .status = { 4, subject, detail },
+                                 .diagnostic = text };
 
     for (size_t i = 0; i < j->n; i++) {
         if (!j->r[i].settled)
@@ -133,7 +136,7 @@ static int job_load(struct queue *q, postern_job *j)
 void job_start(struct queue *q, postern_job *j)
 {
     char text[160];
-    int  r;
+    int r;
 
     drop_withdrawn(j);
     j->started = loop_now(q->loop);
@@ -225,16 +228,17 @@ postern_content *queue_job_content(const postern_job *j)
 
 static int outcome_is_sane(const struct postern_outcome *o)
 {
-    return o && o->size >= offsetof(struct postern_outcome, protocol) && o->fate >= POSTERN_DELIVERED &&
-           o->fate <= POSTERN_FAILED;
+    return o && o->size >= offsetof(struct postern_outcome, protocol) &&
+        o->fate >= POSTERN_DELIVERED && o->fate <= POSTERN_FAILED;
 }
 
-/* The class of a status says what the fate is (RFC 3463 3.1); a peer's may say otherwise ("550 4.7.1"),
- * and a plugin's may be missing. */
+/* The class of a status says what the fate is (RFC 3463 3.1); a peer's may say otherwise ("550
+ * 4.7.1"), and a plugin's may be missing. */
 static void status_of(const struct postern_outcome *o, uint16_t ret[3])
 {
     static const uint16_t classes[] = {
-        [POSTERN_DELIVERED] = 2, [POSTERN_DEFERRED] = 4, [POSTERN_FAILED] = 5};
+        [POSTERN_DELIVERED] = 2, [POSTERN_DEFERRED] = 4, [POSTERN_FAILED] = 5
+    };
 
     memcpy(ret, o->status, sizeof o->status);
     if (!ret[0])
@@ -245,14 +249,19 @@ static void status_of(const struct postern_outcome *o, uint16_t ret[3])
 void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
 {
     static const struct postern_outcome nonsense = {
-        .size = sizeof nonsense, .fate = POSTERN_DEFERRED, .cause = POSTERN_CAUSE_MESSAGE,
-        .status = {4, 3, 5}, .diagnostic = "the transport gave an outcome that makes no sense"};
+        .size = sizeof nonsense,
+        .fate = POSTERN_DEFERRED,
+        .cause = POSTERN_CAUSE_MESSAGE,
+        .status = { 4, 3, 5 },
+        .diagnostic = "the transport gave an outcome that makes no sense"
+    };
     struct job_rcpt *r;
 
     if (i >= j->n || j->r[i].settled) {
         log_event(POSTERN_LOG_ERROR, "queue", "job.settle",
                   "id=%s transport=%s rcpt=%zu why=\"settled twice, or never its own: a bug of the "
-                  "plugin; ignored\"", j->id, j->dest->transport, i);
+                  "plugin; ignored\"",
+                  j->id, j->dest->transport, i);
         return;
     }
     if (!outcome_is_sane(o))

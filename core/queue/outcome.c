@@ -38,7 +38,7 @@ static void keep_text(struct queue *q, struct qrcpt *to, const struct job_rcpt *
 void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
                const uint16_t status[3])
 {
-    char        id[16];
+    char id[16];
     const char *rcpt = envelope_rcpt(m->env, (size_t)(r - m->rcpts));
 
     rcpt_text(q, r, text, status);
@@ -46,7 +46,8 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
     r->next_try = 0;
     q->failed++;
     log_event(POSTERN_LOG_INFO, "queue", "deliver.failed", "id=%s to=%s status=%u.%u.%u why=%s",
-              text_id(m->id, id, sizeof id), log_q(rcpt), status[0], status[1], status[2], log_q(text));
+              text_id(m->id, id, sizeof id), log_q(rcpt), status[0], status[1], status[2],
+              log_q(text));
 }
 
 static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
@@ -58,9 +59,10 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
         return;
     }
     keep_text(q, r, from);
-    rcpt_defer(q, r, from->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
-                     : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
-                                                           : WAIT_BACKOFF);
+    rcpt_defer(q, r,
+               from->cause == POSTERN_CAUSE_DNS          ? WAIT_DNS
+                   : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                                         : WAIT_BACKOFF);
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
@@ -89,11 +91,12 @@ static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
     }
 }
 
-/* What the job says of its destination: one recipient that was answered shows that somebody is there. */
+/* What the job says of its destination: one recipient that was answered shows that somebody is
+ * there. */
 static void judge_dest(struct queue *q, postern_job *j)
 {
     const struct job_rcpt *wall = NULL;
-    char                   text[QUEUE_TEXT_MAX];
+    char text[QUEUE_TEXT_MAX];
 
     for (size_t i = 0; i < j->n; i++) {
         const struct job_rcpt *r = &j->r[i];
@@ -106,12 +109,12 @@ static void judge_dest(struct queue *q, postern_job *j)
     }
     if (!wall)
         return;
-    snprintf(text, sizeof text, "%s%s%s", wall->remote ? wall->remote : "", wall->remote ? ": " : "",
-             wall->diagnostic ? wall->diagnostic : "not reachable");
+    snprintf(text, sizeof text, "%s%s%s", wall->remote ? wall->remote : "",
+             wall->remote ? ": " : "", wall->diagnostic ? wall->diagnostic : "not reachable");
     dest_dead(q, j->dest,
-              wall->cause == POSTERN_CAUSE_DNS      ? WAIT_DNS
-              : wall->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
-                                                    : WAIT_HOST_DEAD,
+              wall->cause == POSTERN_CAUSE_DNS          ? WAIT_DNS
+                  : wall->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                                        : WAIT_HOST_DEAD,
               text);
 }
 

@@ -12,8 +12,8 @@
 #include "util/map.h"
 
 #define QUEUE_JOB_RCPTS    100u /* what every server must take (RFC 5321 4.5.3.1.8) */
-/* What one turn does at most: a million due messages, or a transport that settles at once, must not keep
- * the loop from everybody else's events. */
+/* What one turn does at most: a million due messages, or a transport that settles at once, must not
+ * keep the loop from everybody else's events. */
 #define QUEUE_DUE_PER_TURN    256u /* messages routed */
 #define QUEUE_STARTS_PER_TURN 256u /* jobs started */
 #define QUEUE_TEXT_MAX     1000u
@@ -24,7 +24,7 @@ struct qrcpt {
     int64_t     next_try; /* monotonic usec */
     const char *text;     /* interned: the last diagnostic, or why it is held; NULL: none */
     const char *remote;   /* interned: who said it; NULL: we did */
-    const char *decision; /* interned: rule, transport and next hops of the last attempt; NULL: none */
+    const char *decision; /* interned: rule and next hops of the last attempt; NULL: none */
     uint16_t    status[3];
     uint16_t    tries;
     uint8_t     state;  /* enum rcpt_status */
@@ -72,7 +72,8 @@ struct job_rcpt {
     char       *remote;
 };
 
-/* All that is due has one while it waits for its turn: after an outage that may be the whole queue. */
+/* All that is due has one while it waits for its turn: after an outage that may be the whole
+ * queue. */
 struct postern_job {
     struct list                   link; /* in dest.waiting, queue.flying or queue.finished */
     struct queue                 *queue;
@@ -86,7 +87,7 @@ struct postern_job {
     postern_content              *content;
     int64_t                       started, deadline; /* monotonic; 0: not started */
     uint16_t                      n, cap, unsettled; /* QUEUE_JOB_RCPTS at most */
-    uint8_t                       stopped; /* taken back because the gateway stops: that was no try */
+    uint8_t                       stopped; /* taken back at a stop: that was no try */
     char                          id[16];
     struct job_rcpt               r[];
 };
@@ -124,6 +125,7 @@ struct queue {
     unsigned    turn_routed, turn_started;
 
     struct loop_task   work;
+    struct buf         fresh_ids; /* uint64_t each: messages of this turn */
     struct loop_task   fresh; /* kicks for messages of this turn, when its replies are out */
     struct loop_timer *timer;
     int64_t            timer_at;
@@ -158,7 +160,8 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
 void         job_add(postern_job **j, size_t index, const char *rcpt, char *rewritten);
 void         job_free(postern_job **j);
 void         job_start(struct queue *q, postern_job *j);
-void         job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_reason reason);
+void         job_unstart(struct queue *q, postern_job *j, int64_t next_try,
+                         enum wait_reason reason);
 void         job_take_back(struct queue *q, postern_job *j, const char *why);
 
 /* outcome.c */
@@ -172,8 +175,10 @@ int           dest_blocked(const struct qdest *d, int64_t now); /* dead, and not
 void          dest_enqueue(struct queue *q, struct qdest *d, postern_job *j);
 void          dest_dispatch(struct queue *q); /* starts what may start */
 void          dest_reached(struct queue *q, struct qdest *d);
-void          dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const char *text);
-void          dest_release(struct queue *q, struct qdest *d); /* one job less; forgets an idle one */
+void          dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason,
+                        const char *text);
+void          dest_release(struct queue *q,
+                           struct qdest *d); /* one job less; forgets an idle one */
 void          dest_sweep(struct queue *q);
 void          dest_free_all(struct queue *q);
 
@@ -183,7 +188,8 @@ void bounce_free_all(struct queue *q);              /* whose spool will not answ
 
 /* quarantine.c */
 void quarantine_apply_all(struct queue *q); /* holds messages, or marks them as suspects */
-int  quarantine_waits(struct queue *q, struct qmsg *m); /* 1: another suspect is in flight; put off */
+int  quarantine_waits(struct queue *q,
+                      struct qmsg *m); /* 1: another suspect is in flight; put off */
 void quarantine_stay(struct queue *q, struct qmsg *m);  /* it is not in flight after all */
 void quarantine_over(struct queue *q, struct qmsg *m);  /* its jobs have ended, and nobody died */
 void quarantine_free(struct queue *q);

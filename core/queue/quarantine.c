@@ -1,7 +1,7 @@
 /* queue/quarantine.c: messages that were there when a worker died.
  *
- * The supervisor says which, before the queue starts: those that did it are put on hold; those that may
- * have are delivered one at a time, so that if it happens again there is no doubt. */
+ * The supervisor says which, before the queue starts: those that did it are put on hold; those that
+ * may have are delivered one at a time, so that if it happens again there is no doubt. */
 #include "queue/private.h"
 
 #include <stdlib.h>

@@ -20,7 +20,7 @@ static void arm_sweep(struct queue *q);
 
 int queue_check(const struct config *cfg, struct config_errors *errors)
 {
-    size_t  before = errors->n;
+    size_t before = errors->n;
     int64_t usec;
 
     for (size_t i = 0; i < cfg->queue.retry.n; i++) {
@@ -31,10 +31,23 @@ int queue_check(const struct config *cfg, struct config_errors *errors)
     return errors->n == before ? 0 : -EINVAL;
 }
 
-/* Noted behind the output stage, this is the next turn's work. */
+/* Noted behind the output stage: the messages of this turn become the next turn's work. By id, since
+ * one may have gone again meanwhile. */
 static void on_fresh(void *ctx)
 {
-    queue_kick(ctx);
+    struct queue *q = ctx;
+
+    for (size_t at = 0; at < q->fresh_ids.len; at += sizeof(uint64_t)) {
+        struct qmsg *m;
+        uint64_t id;
+
+        memcpy(&id, q->fresh_ids.data + at, sizeof id);
+        m = index_get(&q->by_id, id);
+        if (m && !m->due.slot)
+            heap_push(&q->due, &m->due, loop_now(q->loop));
+    }
+    buf_clear(&q->fresh_ids);
+    queue_kick(q);
 }
 
 int queue_new(const struct queue_setup *setup, struct queue **ret)
@@ -107,6 +120,7 @@ void queue_free(struct queue **pq)
         msg_free(q, CONTAINER(it, struct qmsg, link));
     heap_free(&q->due);
     index_free(&q->by_id);
+    buf_free(&q->fresh_ids);
     quarantine_free(q);
     map_free(&q->dests, NULL);
     intern_free(&q->texts);
@@ -193,7 +207,7 @@ void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wai
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3])
 {
     const char *fresh;
-    char        cut[QUEUE_TEXT_MAX];
+    char cut[QUEUE_TEXT_MAX];
 
     postern_text_clean(text ? text : "", text ? strlen(text) : 0, cut, sizeof cut);
     fresh = intern_ref(q->texts, cut);
@@ -239,8 +253,8 @@ static int64_t lifetime_of(const struct queue *q, const struct envelope *env)
     return *envelope_sender(env) ? q->config->queue.lifetime : q->config->queue.bounce_lifetime;
 }
 
-/* In the order of ids, which is nearly that of arrival: a few steps back from the end, or from the last one
- * inserted when a whole shard is taken over. */
+/* In the order of ids, which is nearly that of arrival: a few steps back from the end, or from the
+ * last one inserted when a whole shard is taken over. */
 static void list_insert(struct queue *q, struct qmsg *m)
 {
     struct list *after = q->messages.prev;
@@ -258,8 +272,8 @@ static void list_insert(struct queue *q, struct qmsg *m)
 struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
                      struct envelope *env)
 {
-    size_t       own = sizeof(struct qmsg) + env->rcpt_n * sizeof(struct qrcpt);
-    size_t       len = sizeof *env + env->text_len;
+    size_t own = sizeof(struct qmsg) + env->rcpt_n * sizeof(struct qrcpt);
+    size_t len = sizeof *env + env->text_len;
     struct qmsg *m = mem_alloc(own + len);
 
     memset(m, 0, own);
@@ -283,9 +297,9 @@ void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct e
     struct qmsg *m = msg_new(q, id, 0, entry, env);
 
     q->accepted++;
-    /* Due in the next turn: first the client's 250 leaves. A plugin that dies of this message must not
-     * make the client send it again. */
-    heap_push(&q->due, &m->due, loop_now(q->loop) + 1);
+    /* Due in the next turn: first the client's 250 leaves. A plugin that dies of this message must
+     * not make the client send it again. */
+    buf_add(&q->fresh_ids, &m->id, sizeof m->id);
     loop_note(q->loop, &q->fresh, LOOP_STAGE_DISK);
 }
 
@@ -323,13 +337,13 @@ static void msg_schedule(struct queue *q, struct qmsg *m)
     heap_move(&q->due, &m->due, at < m->expires || at <= loop_now(q->loop) ? at : m->expires);
 }
 
-void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta, size_t meta_len,
-                  const void *state, size_t state_len, uint64_t content_size)
+void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                  size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
 {
-    struct queue    *q = ctx;
+    struct queue *q = ctx;
     struct envelope *env;
-    struct qmsg     *m;
-    char             text[16];
+    struct qmsg *m;
+    char text[16];
 
     (void)content_size;
     if (envelope_decode(meta, meta_len, &env) < 0) {
@@ -364,7 +378,7 @@ static void on_timer(void *ctx)
 static void arm(struct queue *q)
 {
     struct heap_node *top = heap_top(&q->due);
-    int64_t           at = top ? top->key : INT64_MAX, now = loop_now(q->loop);
+    int64_t at = top ? top->key : INT64_MAX, now = loop_now(q->loop);
 
     if (!list_empty(&q->flying)) {
         const postern_job *j = CONTAINER(q->flying.next, postern_job, link);
@@ -415,7 +429,7 @@ static void expire_deadlines(struct queue *q)
 static void queue_work(void *ctx)
 {
     struct queue *q = ctx;
-    struct list  *n;
+    struct list *n;
 
     if (q->turn != loop_now(q->loop)) {
         q->turn = loop_now(q->loop);
@@ -441,13 +455,18 @@ void queue_start(struct queue *q)
 
 void queue_counts(const struct queue *q, struct queue_counts *ret)
 {
-    *ret = (struct queue_counts){.messages = q->count, .in_flight = q->in_flight, .accepted = q->accepted,
-                                 .delivered = q->delivered, .deferred = q->deferred, .failed = q->failed,
-                                 .bounced = q->bounced};
+    *ret = (struct queue_counts){ .messages = q->count,
+                                  .in_flight = q->in_flight,
+                                  .accepted = q->accepted,
+                                  .delivered = q->delivered,
+                                  .deferred = q->deferred,
+                                  .failed = q->failed,
+                                  .bounced = q->bounced };
 }
 
-/* What a long queue took, the allocator keeps: pages in between others are not returned by free(). It
- * costs some milliseconds for each 100,000 messages that were there, so only after a large change. */
+/* What a long queue took, the allocator keeps: pages in between others are not returned by free().
+ * It costs some milliseconds for each 100,000 messages that were there, so only after a large
+ * change. */
 static void give_back(struct queue *q)
 {
     if (q->most < GIVE_BACK_MIN || q->count > q->most / 2)
@@ -494,7 +513,7 @@ void queue_cancel_all(struct queue *q)
 
 static void write_state(struct queue *q, struct qmsg *m)
 {
-    struct buf b = {0};
+    struct buf b = { 0 };
 
     state_encode(q, m, &b);
     spool_state(msg_spool(q, m), m->entry, b.data, b.len, 0, NULL, NULL);
@@ -508,7 +527,8 @@ void msg_settled(struct queue *q, struct qmsg *m, int changed)
 
     for (size_t i = 0; i < m->env->rcpt_n; i++)
         failed += m->rcpts[i].state == RCPT_FAILED;
-    /* A job whose recipients were all removed while it waited ends here too, when its turn comes. */
+    /* A job whose recipients were all removed while it waited ends here too, when its turn
+     * comes. */
     if (msg_is_over(m) && !m->jobs) {
         spool_done(msg_spool(q, m), m->entry);
         msg_free(q, m);

@@ -1,10 +1,11 @@
 /* queue/queue.h: when messages move.
  *
  * Every message in the spool is here, in memory, as little as is needed to know when to do what. A
- * recipient that is due is routed (afresh, each time), and recipients of one message with the same next
- * hop become one job; the job waits its turn at its destination and is carried by a transport; what
- * comes back is a fate for each recipient: delivered, deferred to a later try, or failed and reported
- * to the sender in a DSN. A message leaves the queue when all its recipients have left it.
+ * recipient that is due is routed (afresh, each time), and recipients of one message with the same
+ * next hop become one job; the job waits its turn at its destination and is carried by a transport;
+ * what
+ * comes back is a fate for each recipient: delivered, deferred to a later try, or failed and
+ * reported to the sender in a DSN. A message leaves the queue when all its recipients have left it.
  *
  * Work per event is O(log n) in the number of messages. Everything runs on the loop. */
 #ifndef QUEUE_QUEUE_H
@@ -24,8 +25,8 @@
 
 struct queue;
 
-/* Who carries jobs: the plugin host, or a test. deliver: 0 taken, each recipient will be settled with
- * queue_job_settle; -errno: not taken (-ENOENT: no such transport). */
+/* Who carries jobs: the plugin host, or a test. deliver: 0 taken, each recipient will be settled
+ * with queue_job_settle; -errno: not taken (-ENOENT: no such transport). */
 struct queue_carrier {
     void *ctx;
     int (*deliver)(void *ctx, const char *transport, postern_job *job);
@@ -34,7 +35,7 @@ struct queue_carrier {
 
 struct queue_setup {
     struct loop              *loop;
-    struct spool             *spool; /* may be given later, with queue_set_spool, before queue_start */
+    struct spool             *spool; /* or later, with queue_set_spool, before queue_start */
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
@@ -46,17 +47,19 @@ int  queue_check(const struct config *cfg, struct config_errors *errors);
 int  queue_new(const struct queue_setup *setup, struct queue **ret); /* -EINVAL: a bad retry list */
 void queue_free(struct queue **q);
 void queue_set_spool(struct queue *q, struct spool *spool);
-/* One more spool, of an adopted shard: begin, spool_open with queue_replay, then end with what it gave
- * (NULL: it could not be opened). begin: -EMFILE when there are too many. drop: its messages have all
- * gone or go with it. */
+/* One more spool, of an adopted shard: begin, spool_open with queue_replay, then end with what it
+ * gave
+ * (NULL: it could not be opened). begin: -EMFILE when there are too many. drop: its messages have
+ * all gone or go with it. */
 int    queue_adopt_begin(struct queue *q);
 void   queue_adopt_end(struct queue *q, struct spool *spool);
 size_t queue_spool_count(const struct queue *q, const struct spool *spool); /* messages; O(n) */
 void   queue_spool_forget(struct queue *q, struct spool *spool);
 void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
 spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
-/* Before queue_start: this message is what kills workers, or may be. The first is put on hold with those
- * words; the others are delivered one at a time, so that the next death tells which one it was. */
+/* Before queue_start: this message is what kills workers, or may be. The first is put on hold with
+ * those words; the others are delivered one at a time, so that the next death tells which one it
+ * was. */
 void            queue_quarantine(struct queue *q, uint64_t id, const char *why);
 void            queue_suspect(struct queue *q, uint64_t id);
 /* Called for each message that was put on hold because of queue_quarantine. */
@@ -100,11 +103,12 @@ struct queue_filter {
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
 
-/* Messages after id `after` (0: from the first), at most `limit`: an array of objects; *ret_next is the
- * id to go on after, or 0 at the end. New reference. */
+/* Messages after id `after` (0: from the first), at most `limit`: an array of objects; *ret_next is
+ * the id to go on after, or 0 at the end. New reference. */
 json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
                    uint64_t *ret_next);
-/* How many messages (recipients, when f names some) it touched. why: the operator's words, or NULL. */
+/* How many messages (recipients, when f names some) it touched. why: the operator's words, or
+ * NULL. */
 size_t  queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
                   const char *why, const char *who);
 json_t *queue_status(struct queue *q); /* counts, by reason, by destination (the largest) */

@@ -1,7 +1,7 @@
 /* queue/state.c: what has become of each recipient, as the spool keeps it; and when to try again.
  *
- * Times are stored by the wall clock and kept in memory by the monotonic one: a corrected wall clock
- * neither wakes the whole queue nor puts it to sleep, and only a restart translates. */
+ * Times are stored by the wall clock and kept in memory by the monotonic one: a corrected wall
+ * clock neither wakes the whole queue nor puts it to sleep, and only a restart translates. */
 #include "queue/private.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include "util/clock.h"
 
 #define STATE_VERSION 1u
-#define NEXT_TRY_MAX  ((int64_t)30 * 86400 * 1000000) /* a stored time further off is a broken clock's */
+#define NEXT_TRY_MAX \
+    ((int64_t)30 * 86400 * 1000000) /* a stored time further off is a broken clock's */
 
 void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
 {
@@ -38,16 +39,17 @@ void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
 
 static const char *read_text(struct rd *in, struct intern *texts)
 {
-    size_t      len;
+    size_t len;
     const char *s = rd_bytes(in, &len);
-    char        cut[QUEUE_TEXT_MAX];
+    char cut[QUEUE_TEXT_MAX];
 
     if (!len)
         return NULL;
     return intern_ref(texts, postern_text_clean(s, len, cut, sizeof cut));
 }
 
-static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t to_mono, int64_t now)
+static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t to_mono,
+                        int64_t now)
 {
     uint8_t state = rd_u8(in), reason = rd_u8(in);
     int64_t next;
@@ -80,7 +82,7 @@ static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t
 int state_decode(struct queue *q, struct qmsg *m, const void *data, size_t len)
 {
     struct rd in = rd_of(data, len);
-    int64_t   now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
+    int64_t now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
 
     if (rd_u8(&in) != STATE_VERSION || rd_u16(&in) != m->env->rcpt_n || in.bad)
         return -EBADMSG;
@@ -97,11 +99,13 @@ int64_t jittered(struct queue *q, int64_t usec)
 {
     int64_t span = usec / 100 * q->config->queue.jitter;
 
-    return span > 0 ? usec - span + (int64_t)((double)rand_r(&q->seed) / RAND_MAX * 2 * (double)span)
-                    : usec;
+    return span > 0
+        ? usec - span + (int64_t)((double)rand_r(&q->seed) / RAND_MAX * 2 * (double)span)
+        : usec;
 }
 
-/* tries counts from 1: the delay after the first try is the first of the list; the last one repeats. */
+/* tries counts from 1: the delay after the first try is the first of the list; the last one
+ * repeats. */
 int64_t retry_delay(struct queue *q, unsigned tries)
 {
     size_t i = tries > 0 ? tries - 1 : 0;

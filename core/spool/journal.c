@@ -17,7 +17,7 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define TICK_USEC 10000000
+#define TICK_USEC  10000000
 #define ROOM_USEC  1000000
 #define ROOM_BYTES 65536u
 

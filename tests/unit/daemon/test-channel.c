@@ -1,4 +1,5 @@
-/* The channel between supervisor and worker: messages arrive whole, with their descriptor, or not at all. */
+/* The channel between supervisor and worker: messages arrive whole, with their descriptor, or not
+ * at all. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
