@@ -50,10 +50,10 @@ static size_t lock_text(long pid, char buf[LOCK_TEXT_MAX])
     return (size_t)n;
 }
 
-static int make(const char *lock)
+static int make_file(const char *name)
 {
     char text[LOCK_TEXT_MAX];
-    int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     size_t n = lock_text((long)getpid(), text);
 
     if (fd < 0)
@@ -62,6 +62,25 @@ static int make(const char *lock)
         n = 0; /* an empty lock is a lock */
     close(fd);
     return 0;
+}
+
+/* The lock appears with its text in it: one that we made and died over before we could write into it
+ * would look like a stranger's, and hold up its user's mail until it is stale. */
+static int make(const char *lock)
+{
+    char name[PATH_MAX];
+    int n = snprintf(name, sizeof name, "%s.%ld.%ld", lock, (long)getpid(), (long)gettid()), r;
+
+    if (n < 0 || (size_t)n >= sizeof name)
+        return make_file(lock);
+    r = make_file(name);
+    if (r == -EEXIST && !unlink(name)) /* of an earlier process with our numbers */
+        r = make_file(name);
+    if (r < 0)
+        return r;
+    r = link(name, lock) < 0 ? -errno : 0;
+    unlink(name);
+    return r == -EPERM || r == -EOPNOTSUPP ? make_file(lock) : r; /* no hard links here */
 }
 
 /* Did a process of ours make it that is no more? */
