@@ -31,8 +31,8 @@ int queue_check(const struct config *cfg, struct config_errors *errors)
     return errors->n == before ? 0 : -EINVAL;
 }
 
-/* Noted behind the output stage: the messages of this turn become the next turn's work. By id, since
- * one may have gone again meanwhile. */
+/* Noted behind the output stage: the messages of this turn become the next turn's work. By id,
+ * since one may have gone again meanwhile. */
 static void on_fresh(void *ctx)
 {
     struct queue *q = ctx;

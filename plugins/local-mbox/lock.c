@@ -64,8 +64,8 @@ static int make_file(const char *name)
     return 0;
 }
 
-/* The lock appears with its text in it: one that we made and died over before we could write into it
- * would look like a stranger's, and hold up its user's mail until it is stale. */
+/* The lock appears with its text in it: one that we made and died over before we could write into
+ * it would look like a stranger's, and hold up its user's mail until it is stale. */
 static int make(const char *lock)
 {
     char name[PATH_MAX];
