@@ -74,7 +74,11 @@ def bounced(gw):
     """Number to how often its failure was reported to its sender."""
     told = collections.Counter()
     for raw in gw.messages("load"):
-        for group in Report(raw).recipients:
+        try:
+            groups = Report(raw).recipients
+        except AssertionError:
+            continue  # torn by a kill in the midst of its delivery: the whole one stands behind it
+        for group in groups:
             told[int(re.search(r"far(\d+)@", group["Final-Recipient"]).group(1))] += 1
     return told
 
