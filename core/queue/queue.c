@@ -165,15 +165,6 @@ void queue_adopt_end(struct queue *q, struct spool *spool)
     queue_kick(q);
 }
 
-size_t queue_spool_count(const struct queue *q, const struct spool *spool)
-{
-    size_t n = 0;
-
-    LIST_EACH (&q->messages, it)
-        n += q->spools[CONTAINER(it, struct qmsg, link)->spool] == spool;
-    return n;
-}
-
 void queue_spool_forget(struct queue *q, struct spool *spool)
 {
     for (unsigned i = 1; i < QUEUE_SPOOLS; i++) {

@@ -53,7 +53,6 @@ void queue_set_spool(struct queue *q, struct spool *spool);
  * all gone or go with it. */
 int    queue_adopt_begin(struct queue *q);
 void   queue_adopt_end(struct queue *q, struct spool *spool);
-size_t queue_spool_count(const struct queue *q, const struct spool *spool); /* messages; O(n) */
 void   queue_spool_forget(struct queue *q, struct spool *spool);
 void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
 spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
