@@ -30,4 +30,16 @@ char *address_fault_text(const struct address_fault *fault, const char *text, si
 /* What may stand in a dot-string (RFC 5321 4.1.2 atext, without the dot): ASCII only. */
 int address_is_atext(char c);
 
+/* Words that next hops of routes have beside what postern_next_hop_parse knows: "*" and "[*]", the
+ * recipient's own domain by MX and by host, and "?" before a next hop that counts only when nothing
+ * before it can be resolved. *ret_hop is the text without "?". */
+#define NEXT_HOP_OWN        1u
+#define NEXT_HOP_OWN_HOST   2u /* with NEXT_HOP_OWN */
+#define NEXT_HOP_UNRESOLVED 4u
+unsigned next_hop_flags(const char *text, const char **ret_hop);
+
+/* Of a local part without its quotes: 1: a dot-string as it stands; 0: needs quotes; -EINVAL:
+ * cannot be written at all (control characters, no UTF-8). */
+int address_plain_kind(const char *plain, size_t len);
+
 #endif

@@ -129,3 +129,19 @@ int postern_next_hop_parse(const char *text, struct postern_next_hop *ret, const
     *ret = hop;
     return 0;
 }
+
+unsigned next_hop_flags(const char *text, const char **ret_hop)
+{
+    unsigned flags = 0;
+
+    if (*text == '?') {
+        flags |= NEXT_HOP_UNRESOLVED;
+        text++;
+    }
+    *ret_hop = text;
+    if (strcmp(text, "*") == 0)
+        return flags | NEXT_HOP_OWN;
+    if (strcmp(text, "[*]") == 0)
+        return flags | NEXT_HOP_OWN | NEXT_HOP_OWN_HOST;
+    return flags;
+}

@@ -3,37 +3,14 @@
 #include <postern/mail.h>
 
 #include <errno.h>
-#include <limits.h>
 
 #include "address/address.h"
+#include "address/out.h"
 #include "address/utf8.h"
-
-/* A writer that keeps room for the NUL; `full` once something did not fit. */
-struct out {
-    char *buf;
-    size_t len, size;
-    int full;
-};
-
-static void put(struct out *o, char c)
-{
-    if (o->len + 1 < o->size && o->len < INT_MAX)
-        o->buf[o->len++] = c;
-    else
-        o->full = 1;
-}
-
-static int put_end(struct out *o)
-{
-    if (o->full || o->size == 0)
-        return -ENOBUFS;
-    o->buf[o->len] = 0;
-    return (int)o->len;
-}
 
 int postern_address_unquote(const char *local, size_t len, char *buf, size_t size)
 {
-    struct out o = { buf, 0, size, 0 };
+    struct out o = out_to(buf, size);
     int quoted = len > 0 && local[0] == '"';
 
     for (size_t i = quoted ? 1 : 0; i < len; i++) {
@@ -41,13 +18,12 @@ int postern_address_unquote(const char *local, size_t len, char *buf, size_t siz
             break;
         if (quoted && local[i] == '\\' && i + 1 < len)
             i++;
-        put(&o, local[i]);
+        out_char(&o, local[i]);
     }
-    return put_end(&o);
+    return out_end(&o);
 }
 
-/* 1: a dot-string as it stands; 0: needs quotes; -EINVAL: cannot be written at all. */
-static int plain_kind(const char *plain, size_t len)
+int address_plain_kind(const char *plain, size_t len)
 {
     int dot_string = len > 0 && plain[0] != '.' && plain[len - 1] != '.';
 
@@ -67,19 +43,19 @@ static int plain_kind(const char *plain, size_t len)
 
 int postern_address_quote(const char *plain, size_t len, char *buf, size_t size)
 {
-    struct out o = { buf, 0, size, 0 };
-    int kind = plain_kind(plain, len);
+    struct out o = out_to(buf, size);
+    int kind = address_plain_kind(plain, len);
 
     if (kind < 0)
         return kind;
     if (!kind)
-        put(&o, '"');
+        out_char(&o, '"');
     for (size_t i = 0; i < len; i++) {
         if (plain[i] == '"' || plain[i] == '\\')
-            put(&o, '\\');
-        put(&o, plain[i]);
+            out_char(&o, '\\');
+        out_char(&o, plain[i]);
     }
     if (!kind)
-        put(&o, '"');
-    return put_end(&o);
+        out_char(&o, '"');
+    return out_end(&o);
 }

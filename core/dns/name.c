@@ -3,20 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <idn2.h>
 #include <netinet/in.h>
 #include <string.h>
 
-#include "util/text.h"
+#include <postern/mail.h>
 
-static int is_ascii(const char *s)
-{
-    for (; *s; s++) {
-        if ((unsigned char)*s >= 0x80)
-            return 0;
-    }
-    return 1;
-}
+#include "util/text.h"
 
 /* Letters, digits and hyphens (RFC 952), and the underscore that some hosts do have. */
 static int is_host_char(char c)
@@ -24,13 +16,11 @@ static int is_host_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-/* Copies an ASCII name in lower case, label by label. */
+/* Copies an ASCII name in lower case, label by label; its final dot is off. */
 static int normal_ascii(const char *name, char ret[DNS_NAME_SIZE])
 {
     size_t len = strlen(name), label = 0;
 
-    if (len && name[len - 1] == '.')
-        len--;
     if (!len || len > DNS_NAME_MAX)
         return -EINVAL;
     for (size_t i = 0; i < len; i++) {
@@ -47,24 +37,12 @@ static int normal_ascii(const char *name, char ret[DNS_NAME_SIZE])
 
 int dns_name_normal(const char *name, char ret[DNS_NAME_SIZE])
 {
-    char copy[DNS_NAME_SIZE];
-    uint8_t *ascii = NULL;
-    int r;
+    char ascii[DNS_INPUT_MAX + 1];
+    size_t len = strnlen(name, DNS_INPUT_MAX + 1);
 
-    if (strlen(name) > DNS_INPUT_MAX)
+    if (len > DNS_INPUT_MAX || postern_domain_to_ascii(name, len, ascii, sizeof ascii) < 0)
         return -EINVAL;
-    if (is_ascii(name)) {
-        r = normal_ascii(name, copy);
-    } else {
-        if (idn2_lookup_u8((const uint8_t *)name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
-            IDN2_OK)
-            return -EINVAL;
-        r = normal_ascii((const char *)ascii, copy);
-        idn2_free(ascii);
-    }
-    if (!r)
-        strcpy(ret, copy);
-    return r;
+    return normal_ascii(ascii, ret);
 }
 
 int dns_literal(const char *name, char *ret, size_t size)

@@ -43,6 +43,148 @@ POSTERN_API int postern_address_unquote(const char *local, size_t len, char *buf
  * written, -ENOBUFS, or -EINVAL (control characters). */
 POSTERN_API int postern_address_quote(const char *plain, size_t len, char *buf, size_t size);
 
+/* Writes an address as it should be written: the local part quoted only if it must be (or was, and
+ * would mean a %-hack or a bang path without), the domain after it. flags: POSTERN_PRINT_*. Bytes
+ * written; -ENOBUFS; -EINVAL: the pieces are no address, or the domain has no A-label form
+ * (POSTERN_PRINT_ASCII, which allocates for U-labels only). */
+#define POSTERN_PRINT_ROUTE 1u /* with the source route, if there is one                          */
+#define POSTERN_PRINT_ASCII 2u /* the domain as A-labels ("xn--")                                 */
+POSTERN_API int postern_address_print(const struct postern_address *, uint32_t flags, char *buf,
+                                      size_t size);
+
+/* What an address asks a relay to do beyond its domain: POSTERN_HACK_*, of an unquoted local part
+ * only, for what stands in quotes is nobody's but the last host's. For rules that refuse them. */
+#define POSTERN_HACK_ROUTE   1u /* "@a,@b:user@c"                                                 */
+#define POSTERN_HACK_PERCENT 2u /* "user%c%b@a"                                                   */
+#define POSTERN_HACK_BANG    4u /* "b!c!user@a"                                                   */
+POSTERN_API uint32_t postern_address_hacks(const struct postern_address *);
+
+/* --- address lists (RFC 5322 3.4) --- */
+
+struct postern_mailbox { /* one of a list; both texts are in the caller's buffer, with a NUL each     */
+    size_t      size;
+    const char *address; /* without blanks and comments; not yet judged: postern_address_parse does   */
+    size_t      address_len;
+    const char *name; /* the display name, unquoted, or the comment behind the address; may be ""     */
+    size_t      name_len;
+};
+/* Iterates over the value of a From, To or Cc field, folded as it stands; *pos starts at 0. 1: *ret
+ * is the next mailbox, those of groups too; 0: there are no more; -ENOBUFS: this one does not fit,
+ * and was passed over (2 * len + 4 bytes always suffice). Encoded words are left as they are. */
+POSTERN_API int postern_mailbox_next(const char *text, size_t len, size_t *pos,
+                                     struct postern_mailbox *ret, char *buf, size_t size);
+
+/* --- domains (RFC 5890 to 5892, by libidn2; allocates for labels that are not ASCII) --- */
+
+/* The one form in which domains are compared: A-labels, lower case, without a final dot. Address
+ * literals are lowered too. Bytes written, -ENOBUFS, or -EINVAL: nothing that IDNA knows. */
+POSTERN_API int postern_domain_to_ascii(const char *domain, size_t len, char *buf, size_t size);
+/* The form for people: U-labels. Bytes written, -ENOBUFS, or -EINVAL. */
+POSTERN_API int postern_domain_to_unicode(const char *domain, size_t len, char *buf, size_t size);
+
+/* --- foreign addresses ---
+ *
+ * Each function below turns one way of writing an address into another. All have the same shape:
+ * they read text, write at most size bytes to buf (a NUL after them) and return the bytes written;
+ * -ENOBUFS: buf is too small (POSTERN_ADDRESS_SIZE never is); -EINVAL: the text is not of the form
+ * that the function reads, and *reterr_why is a static sentence. reterr_why may be NULL, and site
+ * too where nothing of it is needed. buf may not overlap text. docs/addresses.md has examples. */
+
+#define POSTERN_ADDRESS_SIZE (POSTERN_ADDRESS_MAX + 1)
+
+/* Told of each step of a translation, in their order: the rule's name (static: "smtpfy.quote") and
+ * the text before and after it, borrowed during the call. */
+typedef void postern_address_step(void *ctx, const char *rule, const char *before,
+                                  size_t before_len, const char *after, size_t after_len);
+
+struct postern_address_site { /* what translations have to know of the place; all borrowed        */
+    size_t      size;
+    const char *domain;        /* the substitute domain, or NULL                                  */
+    const char *host;          /* this host's name: stands in where domain is NULL                */
+    const char *decnet_domain; /* NODE::USER is USER@NODE.decnet_domain; NULL: there is none      */
+    const char *node;          /* our own DECnet node name, or NULL                               */
+    const char *mrgate;        /* the Message Router gateway's name; NULL: "MRGATE"               */
+    const char *account;       /* sender shown to old Message Routers; NULL: "UCX_SMTP"           */
+    postern_address_step *step; /* is told of each step, or NULL                                  */
+    void    *ctx;               /* the step's                                                     */
+    uint32_t flags;             /* POSTERN_SITE_*                                                 */
+    uint32_t reserved;
+};
+#define POSTERN_SITE_REWRITE_MTS 1u /* smtpfy: of a Message Router address keep the user only     */
+#define POSTERN_SITE_MTS_HOST    2u /* ... at the host's name, even if there is a domain          */
+#define POSTERN_SITE_MTS_ALLIN1  4u /* vms_from: Message Router takes long senders                */
+#define POSTERN_SITE_LATIN1      8u /* masking writes the cent sign as the byte 0xA2, not UTF-8   */
+
+/* Any foreign address to an SMTP address: NODE::USER to "NODE::USER"@domain, or to
+ * USER@NODE.decnet_domain. A simple user name gets no quotes. Needs site->domain or site->host.
+ * An address with a password in it (NODE"user password"::) is refused. */
+POSTERN_API int postern_address_smtpfy(const struct postern_address_site *site, const char *text,
+                                       size_t len, char *buf, size_t size, const char **reterr_why);
+/* And back: for every text that smtpfy takes (without POSTERN_SITE_REWRITE_MTS), this gives the
+ * text. -ENOENT: an address, but its domain is none of the site's. */
+POSTERN_API int postern_address_unsmtpfy(const struct postern_address_site *site, const char *text,
+                                         size_t len, char *buf, size_t size,
+                                         const char **reterr_why);
+
+/* What relays do to addresses like "A::MRGATE::\"B::C\""@domain: quotes lost, backslashes lost, or
+ * both. Gives an address that parses; the text itself, if it does already. */
+POSTERN_API int postern_address_repair(const struct postern_address_site *site, const char *text,
+                                       size_t len, char *buf, size_t size, const char **reterr_why);
+
+/* The cent-sign hack: VMS MAIL takes no quotes inside of quotes, so each becomes a cent sign.
+ * unmask knows the sign in UTF-8 and as the byte 0xA2 of Latin-1 and DEC MCS. */
+POSTERN_API int postern_address_mask(const struct postern_address_site *site, const char *text,
+                                     size_t len, char *buf, size_t size, const char **reterr_why);
+POSTERN_API int postern_address_unmask(const struct postern_address_site *site, const char *text,
+                                       size_t len, char *buf, size_t size, const char **reterr_why);
+
+/* An SMTP address as VMS MAIL wants it: SMTP%"user@host", quotes in it masked. */
+POSTERN_API int postern_address_jacket(const struct postern_address_site *site, const char *text,
+                                       size_t len, char *buf, size_t size, const char **reterr_why);
+/* The address in a jacket: SMTP%"a@b", IN%"'Name' <a@b>", MX%"<a@b>", "Name <a@b>", with tripled
+ * quotes or with none, below site->node or not. Unmasked, and repaired if need be. */
+POSTERN_API int postern_address_unjacket(const struct postern_address_site *site, const char *text,
+                                         size_t len, char *buf, size_t size,
+                                         const char **reterr_why);
+/* The sender line of VMS MAIL for mail from the SMTP address sender to the VMS address rcpt: in its
+ * jacket, or site->account where an old Message Router would refuse that. */
+POSTERN_API int postern_address_vms_from(const struct postern_address_site *site,
+                                         const char *sender, size_t sender_len, const char *rcpt,
+                                         size_t rcpt_len, char *buf, size_t size,
+                                         const char **reterr_why);
+
+/* "@a,@b:user@c" and "user%c%b@a": the same road. */
+POSTERN_API int postern_address_route_to_percent(const struct postern_address_site *site,
+                                                 const char *text, size_t len, char *buf,
+                                                 size_t size, const char **reterr_why);
+POSTERN_API int postern_address_percent_to_route(const struct postern_address_site *site,
+                                                 const char *text, size_t len, char *buf,
+                                                 size_t size, const char **reterr_why);
+/* What the host a does with "user%c%b@a": "user%c@b". */
+POSTERN_API int postern_address_percent_next(const struct postern_address_site *site,
+                                             const char *text, size_t len, char *buf, size_t size,
+                                             const char **reterr_why);
+/* UUCP's "b!c!user@a", or "a!b!c!user", to "user%c%b@a". */
+POSTERN_API int postern_address_bang_to_percent(const struct postern_address_site *site,
+                                                const char *text, size_t len, char *buf,
+                                                size_t size, const char **reterr_why);
+
+struct postern_decnet { /* a DECnet address's first hop; pieces are borrowed                      */
+    size_t      size;
+    const char *node;   /* "SUMNOD", "1.13", "1037"                                               */
+    size_t      node_len;
+    const char *access; /* NODE"user password"::, without its quotes: a secret; or NULL           */
+    size_t      access_len;
+    const char *rest;   /* behind the "::"; may begin with another node                           */
+    size_t      rest_len;
+};
+/* Splits NODE::REST at the first "::" outside of quotes. 0, or -EINVAL. */
+POSTERN_API int postern_decnet_split(const char *text, size_t len, struct postern_decnet *ret,
+                                     const char **reterr_why);
+/* 1: some hop of the VMS address is site->mrgate, that is, it goes through Message Router; or 0. */
+POSTERN_API int postern_address_is_mts(const struct postern_address_site *site, const char *text,
+                                       size_t len);
+
 /* --- next hops --- */
 
 struct postern_next_hop {

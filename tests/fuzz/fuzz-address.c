@@ -1,5 +1,6 @@
 /* Addresses and next hops from anybody: whatever is accepted must be consistent with itself. The
  * first byte is the flags. */
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,20 @@ static void check_address(const char *text, size_t len, uint32_t flags)
     check_local(&a);
 }
 
+/* There are as many as are said, and each fits. */
+static void check_captures(const struct address_pattern *pattern,
+                           const struct route_address *address)
+{
+    unsigned count = address_pattern_captures(pattern, NULL);
+    char capture[ADDRESS_CAPTURE_SIZE];
+
+    for (unsigned n = 1; n <= count; n++) {
+        require(address_pattern_capture(pattern, NULL, address, n, capture) == 0);
+        require(memchr(capture, 0, sizeof capture) != NULL);
+    }
+    require(address_pattern_capture(pattern, NULL, address, count + 1, capture) == -ENOENT);
+}
+
 /* What the router and the configuration do with texts that end in a NUL. */
 static void check_text(const char *text)
 {
@@ -54,7 +69,6 @@ static void check_text(const char *text)
     struct route_address address;
     struct address_pattern pattern;
     struct postern_next_hop hop;
-    char capture[ADDRESS_CAPTURE_SIZE];
     const char *why;
 
     if (postern_next_hop_parse(text, &hop, &why) == 0)
@@ -62,7 +76,7 @@ static void check_text(const char *text)
     if (route_address_init(&address, text, "localhost", &why) == 0 &&
         address_pattern_parse(arena, text, &pattern, &why) == 0 &&
         address_pattern_match(&pattern, &address))
-        address_pattern_capture(&pattern, &address, capture);
+        check_captures(&pattern, &address);
     arena_free(&arena);
 }
 
