@@ -89,6 +89,21 @@ static int real_rename(void *ctx, int dir, const char *from, const char *to)
     return renameat(dir, from, dir, to) < 0 ? fault() : 0;
 }
 
+static int real_move(void *ctx, int dir, const char *from, int to_dir, const char *to)
+{
+    struct stat st;
+
+    (void)ctx;
+    if (!renameat2(dir, from, to_dir, to, RENAME_NOREPLACE))
+        return 0;
+    if (errno != EINVAL)
+        return fault();
+    /* A file system that can't say "unless it is there". The folders are ours alone. */
+    if (!fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW))
+        return -EEXIST;
+    return renameat(dir, from, to_dir, to) < 0 ? fault() : 0;
+}
+
 static int real_close(void *ctx, int fd)
 {
     (void)ctx;
@@ -117,6 +132,24 @@ static int real_mkdir(void *ctx, int dir, const char *name, mode_t mode)
 {
     (void)ctx;
     return mkdirat(dir, name, mode) < 0 ? fault() : 0;
+}
+
+static int real_stat(void *ctx, int dir, const char *name, struct stat *ret)
+{
+    (void)ctx;
+    return fstatat(dir, name, ret, AT_SYMLINK_NOFOLLOW) < 0 ? fault() : 0;
+}
+
+static int real_chmod(void *ctx, int dir, const char *name, mode_t mode)
+{
+    (void)ctx;
+    return fchmodat(dir, name, mode, 0) < 0 ? fault() : 0;
+}
+
+static int real_chown(void *ctx, int dir, const char *name, uid_t owner)
+{
+    (void)ctx;
+    return fchownat(dir, name, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 ? fault() : 0;
 }
 
 static int real_lock(void *ctx, int fd, int exclusive)
@@ -163,10 +196,14 @@ const struct spool_io spool_io_real = {
     .fallocate = real_fallocate,
     .unlink = real_unlink,
     .rename = real_rename,
+    .move = real_move,
     .close = real_close,
     .free_bytes = real_free_bytes,
     .size = real_size,
     .mkdir = real_mkdir,
+    .stat = real_stat,
+    .chmod = real_chmod,
+    .chown = real_chown,
     .lock = real_lock,
     .list = real_list,
 };

@@ -7,6 +7,7 @@
 #define SPOOL_IO_H
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -21,10 +22,15 @@ struct spool_io {
     int (*fallocate)(void *ctx, int fd, off_t size);
     int (*unlink)(void *ctx, int dir, const char *name);
     int (*rename)(void *ctx, int dir, const char *from, const char *to);
+    /* To another folder, where the name must be free: -EEXIST. */
+    int (*move)(void *ctx, int dir, const char *from, int to_dir, const char *to);
     int (*close)(void *ctx, int fd);
     int64_t (*free_bytes)(void *ctx, int dir);
     int64_t (*size)(void *ctx, int fd);
     int (*mkdir)(void *ctx, int dir, const char *name, mode_t mode);
+    int (*stat)(void *ctx, int dir, const char *name, struct stat *ret); /* of a link: the link */
+    int (*chmod)(void *ctx, int dir, const char *name, mode_t mode);
+    int (*chown)(void *ctx, int dir, const char *name, uid_t owner); /* the group stays */
     /* Takes the advisory lock of fd, until it is closed; does not wait: -EAGAIN, it is taken. */
     int (*lock)(void *ctx, int fd, int exclusive);
     /* Calls each with the names in a folder, "." and ".." left out. */

@@ -80,28 +80,6 @@ static int release_reserve(struct writer *w)
 
 /* --- beginning and ending a segment --- */
 
-int append_write_all(struct writer *w, int fd, struct iovec *iov, int n, uint64_t at)
-{
-    const struct spool_io *io = w->cfg.io;
-
-    while (n > 0) {
-        ssize_t done = io->pwritev(io->ctx, fd, iov, n, (off_t)at);
-
-        if (done < 0)
-            return (int)done;
-        if (done == 0)
-            return -EIO; /* no progress is no success */
-        at += (uint64_t)done;
-        for (; n > 0 && (size_t)done >= iov->iov_len; iov++, n--)
-            done -= (ssize_t)iov->iov_len;
-        if (n > 0) {
-            iov->iov_base = (char *)iov->iov_base + done;
-            iov->iov_len -= (size_t)done;
-        }
-    }
-    return 0;
-}
-
 static void encode_begin(const struct writer *w, unsigned char out[BEGIN_LEN], uint32_t salt)
 {
     struct format_segment s = {
@@ -112,6 +90,7 @@ static void encode_begin(const struct writer *w, unsigned char out[BEGIN_LEN], u
         .prev_seq = w->cfg.prev_seq,
         .prev_synced = w->cfg.prev_synced,
         .created_usec = clock_wall(),
+        .bad_from = w->cfg.bad_from,
     };
     struct format_header h = { .type = FORMAT_BEGIN,
                                .length = FORMAT_SEGMENT_LEN,
@@ -136,7 +115,7 @@ static int make_segment(struct writer *w, uint32_t salt)
     if (fd < 0)
         return fd;
     encode_begin(w, begin, salt);
-    r = append_write_all(w, fd, &iov, 1, 0);
+    r = journal_write_all(w->cfg.io, fd, &iov, 1, 0);
     if (r == 0)
         r = io->fsync_dir(io->ctx, w->cfg.dir);
     if (r < 0) {
@@ -207,6 +186,8 @@ static void seal(struct writer *w, int bad)
     event->u.segment_event.size = bad ? w->synced : w->at;
     event->u.segment_event.bad = bad;
     append_finish(w, event, 0);
+    if (bad && !w->cfg.bad_from)
+        w->cfg.bad_from = w->seq;
     w->cfg.prev_seq = w->seq;
     w->cfg.prev_synced = w->synced;
     append_end(w);
@@ -241,8 +222,10 @@ static void fail_queue(struct writer *w, struct request_queue *q, int err, int w
             queue_add(&w->stuck, r);
             continue;
         }
-        if (r->kind == REQ_MESSAGE && written)
+        if (r->kind == REQ_MESSAGE && written) {
             bury(w, r);
+            r->u.message.buried = 1;
+        }
         append_finish(w, r, err);
     }
 }
@@ -311,7 +294,7 @@ void append_flush(struct writer *w)
 
     if (!w->iov_n)
         return;
-    r = append_write_all(w, w->file->fd, w->iov, w->iov_n, w->at);
+    r = journal_write_all(w->cfg.io, w->file->fd, w->iov, w->iov_n, w->at);
     if (r < 0) {
         count(&w->write_errors);
         if (r == -ENOSPC)
@@ -346,6 +329,7 @@ void append_sync(struct writer *w)
         return;
     }
     w->synced = w->at;
+    w->cfg.bad_from = 0; /* from now on this segment's first record says it */
     w->need_sync = 0;
     w->dirty_since = 0;
     w->unsynced_n = 0;

@@ -273,7 +273,12 @@ static void tomb_completed(struct journal *j, struct request *r)
 {
     struct segment *of = segment_find(j, r->u.tomb.of);
 
-    if (r->result || !of)
+    if (r->result)
+        return;
+    /* Of a message that was refused: only now, or a crash could bring it back without content. */
+    if (!r->u.tomb.from && !r->u.tomb.asked && !j->closing && idmap_get(j->files, r->id))
+        journal_hand(j, request_new(REQ_REMOVE, r->id, 0));
+    if (!of)
         return;
     if (r->u.tomb.from)
         segment_tomb_moved(r->u.tomb.from, r->segment, of, r->id);

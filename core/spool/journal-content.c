@@ -92,7 +92,27 @@ int journal_pread(const struct spool_io *io, int fd, void *buf, size_t len, uint
     return 0;
 }
 
-static struct journal_file *open_content(struct journal *j, const struct journal_entry *e)
+int journal_write_all(const struct spool_io *io, int fd, struct iovec *iov, int n, uint64_t at)
+{
+    while (n > 0) {
+        ssize_t done = io->pwritev(io->ctx, fd, iov, n, (off_t)at);
+
+        if (done < 0)
+            return (int)done;
+        if (done == 0)
+            return -EIO; /* no progress is no success */
+        at += (uint64_t)done;
+        for (; n > 0 && (size_t)done >= iov->iov_len; iov++, n--)
+            done -= (ssize_t)iov->iov_len;
+        if (n > 0) {
+            iov->iov_base = (char *)iov->iov_base + done;
+            iov->iov_len -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+struct journal_file *journal_open_content(struct journal *j, const struct journal_entry *e)
 {
     const struct spool_io *io = j->cfg.io;
     char name[FORMAT_NAME_LEN + 1];
@@ -119,7 +139,7 @@ postern_content *journal_content(struct spool *s, struct spool_entry *base)
         list_add_tail(&j->lru, &e->cached->lru);
         return content_ref(&e->cached->content);
     }
-    f = e->large ? open_content(j, e) : segment_open(j, e->segment);
+    f = e->large ? journal_open_content(j, e) : segment_open(j, e->segment);
     if (!f)
         return NULL;
     d = mem_zalloc(sizeof *d);

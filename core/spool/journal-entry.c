@@ -32,6 +32,8 @@ void entry_place(struct journal_entry *e, struct segment *s, uint32_t at)
 {
     if (e->segment)
         e->segment->live_bytes -= entry_record_len(e);
+    if (e->segment && e->segment->cursor == &e->in_messages)
+        e->segment->cursor = e->in_messages.next;
     list_del(&e->in_messages);
     e->segment = s;
     e->at = at;

@@ -102,7 +102,7 @@ void format_segment(unsigned char out[FORMAT_SEGMENT_LEN], const struct format_s
     put_le(out + 12, s->prev_seq, 4);
     put_le(out + 16, s->prev_synced, 4);
     put_le(out + 20, (uint64_t)s->created_usec, 8);
-    put_le(out + 28, 0, 4);
+    put_le(out + 28, s->bad_from, 4);
 }
 
 void format_segment_read(const unsigned char in[FORMAT_SEGMENT_LEN], struct format_segment *ret)
@@ -114,6 +114,7 @@ void format_segment_read(const unsigned char in[FORMAT_SEGMENT_LEN], struct form
     ret->prev_seq = format_u32_read(in + 12);
     ret->prev_synced = format_u32_read(in + 16);
     ret->created_usec = (int64_t)get_le(in + 20, 8);
+    ret->bad_from = format_u32_read(in + 28);
 }
 
 void format_large(unsigned char out[FORMAT_LARGE_LEN], const struct format_large *l)

@@ -50,6 +50,7 @@ struct format_segment {
     uint32_t seq, salt;
     uint32_t prev_seq, prev_synced; /* the segment before was durable up to there; 0, 0: none */
     int64_t  created_usec;
+    uint32_t bad_from; /* all from this one to the one before could not be synced; 0: none      */
 };
 
 /* Where the content of a large message is. Its file is content/NAME. */

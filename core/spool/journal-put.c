@@ -98,6 +98,7 @@ static int go_large(struct journal_put *p)
     p->file->id = p->id;
     p->file->put = p;
     p->file->fd = -1;
+    idmap_set(p->j->files, p->id, p->j);
     if (p->len)
         hand_chunk(p, p->data, p->len);
     else
@@ -321,7 +322,9 @@ static void message_refused(struct journal *j, struct request *r)
         journal_disk_full(j);
     else if (r->result != -EMSGSIZE && r->result != -ENOMEM)
         r->result = -EIO;
-    if (r->u.message.file)
+    if (r->u.message.file && r->u.message.buried)
+        free(r->u.message.file); /* goes when the TOMB is durable: see compact_completed */
+    else if (r->u.message.file)
         remove_file(j, r->u.message.file);
     if (!j->closing)
         r->u.message.done(r->u.message.ctx, r->result, NULL);

@@ -16,6 +16,7 @@
 #include "log/log.h"
 #include "spool/journal-scan.h"
 #include "util/clock.h"
+#include "util/crc32c.h"
 #include "util/mem.h"
 #include "util/text.h"
 
@@ -34,6 +35,7 @@ struct replay {
     size_t seqs_n, seqs_cap;
     uint32_t greatest; /* number of any segment, set aside ones too */
     int aside;         /* 1: there are segments that were set aside */
+    int bad;           /* 1: a segment before could not be synced when it was written */
     struct replay_end end;
     char *why;
     size_t why_size;
@@ -127,6 +129,7 @@ static int replay_message(struct reading *rd, const struct scan_record *rec)
         e->moved = 1;
     } else {
         e = new_message(rd->rp, rec->h.id, (uint64_t)size, meta_len, large);
+        e->moved = rd->rp->bad ? 1 : 0; /* what could not be synced may hold a copy all the same */
     }
     entry_place(e, rd->s, (uint32_t)rec->at);
     return 0;
@@ -218,7 +221,8 @@ static uint32_t durable_by_next(struct replay *rp, uint32_t seq, uint32_t next)
         return 0;
     r = journal_pread(io, fd, p, sizeof p, 0);
     io->close(io->ctx, fd);
-    if (r < 0 || format_header_read(p, 0, &h) < 0 || h.type != FORMAT_BEGIN)
+    if (r < 0 || format_header_read(p, 0, &h) < 0 || h.type != FORMAT_BEGIN ||
+        crc32c(0, p + FORMAT_HEADER, FORMAT_SEGMENT_LEN) != h.payload_crc)
         return 0;
     format_segment_read(p + FORMAT_HEADER, &s);
     return s.prev_seq == seq ? s.prev_synced : 0;
@@ -275,6 +279,7 @@ static int settle_newest(struct reading *rd, const char *name)
         log_event(POSTERN_LOG_ERROR, "spool", "spool.segment.failed",
                   "segment=%" PRIu32 " error=%s", rd->s->seq, log_q(strerror(-r)));
         rd->s->barrier = 1; /* have it copied away */
+        rd->rp->end.bad_from = rd->s->seq;
         return 0;
     }
     if (cut)
@@ -283,6 +288,24 @@ static int settle_newest(struct reading *rd, const char *name)
     if (!rd->gaps_n || (cut && rd->gaps[0].at >= rd->good_end))
         rd->durable = rd->good_end;
     return 0;
+}
+
+/* What could not be synced may come back after the next crash, whatever it reads as now. So it goes
+ * before all that is younger, as it would have if the process had lived on. */
+static void note_bad(struct reading *rd)
+{
+    const struct format_segment *begin = &rd->scan.segment;
+
+    if (!rd->scan.begun || !begin->bad_from)
+        return;
+    LIST_EACH (&rd->rp->j->segments, n) {
+        struct segment *s = CONTAINER(n, struct segment, link);
+
+        if (s->seq < begin->bad_from || s->seq >= rd->s->seq)
+            continue;
+        s->barrier = 1;
+        rd->rp->bad = 1;
+    }
 }
 
 static int read_records(struct reading *rd)
@@ -295,6 +318,7 @@ static int read_records(struct reading *rd)
                  rd->s->seq, rd->scan.segment.version, FORMAT_VERSION);
         return -EPROTONOSUPPORT;
     }
+    note_bad(rd);
     while (scan_next(&rd->scan, &rec)) {
         note_gap(rd, rec.at - rec.gap, rec.gap, 0);
         replay_record(rd, &rec);
@@ -327,6 +351,7 @@ static int replay_opened(struct reading *rd, int fd, const char *name, uint32_t 
     scan_done(&rd->scan);
     if (r == 0)
         rd->rp->end.last_synced = (uint32_t)rd->durable;
+    rd->s->durable = rd->durable;
     return r;
 }
 
@@ -476,6 +501,8 @@ static int tell(struct telling *t, struct journal_entry *e)
                       e->meta_len);
     if (r < 0)
         return r == -EIO ? 1 : r;
+    if (e->large)
+        idmap_set(t->j->files, e->base.id, t->j);
     if (t->replay)
         t->replay(t->ctx, e->base.id, &e->base, t->buf, e->meta_len,
                   e->state_segment ? t->buf + e->meta_len : NULL,

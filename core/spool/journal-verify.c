@@ -29,7 +29,7 @@ static int read_large(struct journal *j, struct journal_entry *e, struct format_
     return r < 0 ? r : format_large_read(tail, ret);
 }
 
-static int check_bytes(const struct spool_io *io, int fd, const struct format_large *l)
+int verify_bytes(const struct spool_io *io, int fd, const struct format_large *l)
 {
     char *buf;
     uint32_t crc = 0;
@@ -77,7 +77,7 @@ int verify_content(struct journal *j, struct journal_entry *e)
     fd = io->open(io->ctx, j->content_dir, name, O_RDONLY, 0);
     if (fd < 0)
         return fd == -ENOENT || fd == -EIO ? 1 : fd;
-    r = check_bytes(io, fd, &large);
+    r = verify_bytes(io, fd, &large);
     io->close(io->ctx, fd);
     if (r == -EBADMSG)
         set_aside(j, name);
@@ -124,7 +124,7 @@ void verify_orphans(struct journal *j, const struct idmap *live, int damage)
         format_content_name(name, o.ids[i]);
         if (damage)
             log_event(POSTERN_LOG_WARNING, "spool", "spool.orphan.kept", "content_file=%s", name);
-        else if (j->loop)
+        else if (j->loop && !j->cfg.keep_orphans)
             io->unlink(io->ctx, j->content_dir, name);
     }
     free(o.ids);

@@ -88,7 +88,7 @@ static void serve_chunk(struct writer *w, struct request *r)
         file_open(w, f);
     if (!f->error) {
         f->crc = crc32c(f->crc, iov.iov_base, iov.iov_len);
-        f->error = append_write_all(w, f->fd, &iov, 1, f->at);
+        f->error = journal_write_all(w->cfg.io, f->fd, &iov, 1, f->at);
         if (f->error < 0)
             atomic_fetch_add(&w->write_errors, 1);
     }

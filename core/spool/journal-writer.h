@@ -65,6 +65,7 @@ struct request {
             struct content_file *file;
             uint64_t             size;
             uint32_t             meta_len;
+            int                  buried; /* refused, but there is a TOMB to be written first */
         } message;
         struct {
             struct waiter  *waiters;
@@ -78,6 +79,7 @@ struct request {
         struct {
             uint32_t        of;   /* number of the message's segment */
             struct segment *from; /* compaction: where the DONE record was; else NULL */
+            int             asked; /* 1: by the loop's thread, see journal_bury */
         } tomb;
         struct {
             struct content_file *file;
@@ -143,6 +145,7 @@ struct writer_config {
     int64_t                lazy_sync_usec;
     uint8_t                shard;
     uint32_t               prev_seq, prev_synced; /* what was replayed last */
+    uint32_t               bad_from; /* the first that can't be trusted, if the next must know */
     uint64_t               last_id;
 };
 
@@ -203,7 +206,6 @@ void append_sync(struct writer *w);
 void append_recover(struct writer *w, int force);
 void append_finish(struct writer *w, struct request *r, int result);
 int  append_reserve(struct writer *w); /* makes the reserve file; 0 or -errno */
-int  append_write_all(struct writer *w, int fd, struct iovec *iov, int n, uint64_t at);
 void append_end(struct writer *w); /* lets go of the segment */
 
 #endif

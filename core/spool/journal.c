@@ -38,6 +38,17 @@ void journal_hand(struct journal *j, struct request *r)
         loop_note(j->loop, &j->hand_task, LOOP_STAGE_DISK);
 }
 
+void journal_bury(struct journal *j, uint64_t id, uint32_t of)
+{
+    struct request *r = request_new(REQ_TOMB, id, FORMAT_DONE_LEN);
+
+    r->u.tomb.of = of;
+    r->u.tomb.asked = 1;
+    r->sync = 1;
+    format_u32(r->head + FORMAT_HEADER, of);
+    journal_hand(j, r);
+}
+
 static void dropped(struct journal *j, struct request *r)
 {
     struct segment *s = r->segment;
@@ -93,7 +104,7 @@ static void reserve_made(struct journal *j, struct request *r)
 static int made_by_writer(const struct request *r)
 {
     return r->kind == REQ_BEGUN || r->kind == REQ_SEALED ||
-        (r->kind == REQ_TOMB && !r->u.tomb.from);
+        (r->kind == REQ_TOMB && !r->u.tomb.from && !r->u.tomb.asked);
 }
 
 static void came_back(struct journal *j, struct request *r)
@@ -120,6 +131,7 @@ static void came_back(struct journal *j, struct request *r)
         journal_chunk_completed(j, r);
         break;
     case REQ_REMOVE:
+        idmap_del(j->files, r->id);
         free(r->u.remove.file);
         request_free(r);
         break;
@@ -284,6 +296,7 @@ static void free_books(struct journal *j)
     while ((head = list_pop(&j->segments)))
         segment_free(CONTAINER(head, struct segment, link));
     idmap_free(&j->states);
+    idmap_free(&j->files);
 }
 
 static void journal_close(struct spool *s)
@@ -371,6 +384,7 @@ static struct journal *journal_new(const struct spool_config *cfg, struct loop *
     list_init(&j->open_segments);
     list_init(&j->lru);
     j->states = idmap_new();
+    j->files = idmap_new();
     j->hand_task.run = hand_over;
     j->hand_task.ctx = j;
     compact_init(j);
@@ -417,6 +431,20 @@ static int take_lock(struct journal *j, char *why, size_t why_size)
     return r < 0 ? explain(why, why_size, "cannot lock", j->path, r) : 0;
 }
 
+/* What is in the shard can be no more durable than its own name, which whoever made it may not have
+ * lived to sync. */
+static int sync_name(struct journal *j)
+{
+    const struct spool_io *io = j->cfg.io;
+    int parent = io->open(io->ctx, j->dir, "..", O_RDONLY | O_DIRECTORY, 0), r;
+
+    if (parent < 0)
+        return parent == -EACCES ? 0 : parent; /* not ours to read */
+    r = io->fsync_dir(io->ctx, parent);
+    io->close(io->ctx, parent);
+    return r;
+}
+
 static int open_folders(struct journal *j, char *why, size_t why_size)
 {
     int r;
@@ -427,6 +455,9 @@ static int open_folders(struct journal *j, char *why, size_t why_size)
     r = take_lock(j, why, why_size);
     if (r < 0)
         return r;
+    r = j->loop ? sync_name(j) : 0;
+    if (r < 0)
+        return explain(why, why_size, "cannot make durable the name of", j->path, r);
     j->content_dir = open_folder(j, j->dir, "content");
     if (j->content_dir == -ENOENT && !j->loop)
         return 0;
@@ -447,6 +478,7 @@ static void go(struct journal *j, const struct replay_end *end)
         .shard = j->cfg.shard,
         .prev_seq = end->last_seq,
         .prev_synced = end->last_synced,
+        .bad_from = end->bad_from,
         .last_id = j->last_id,
     };
 
@@ -462,7 +494,7 @@ int journal_open(const struct spool_config *cfg, struct loop *loop, spool_replay
                  void *ctx, struct spool **ret, char *why, size_t why_size)
 {
     struct journal *j = journal_new(cfg, loop);
-    struct replay_end end = { 0, 0 };
+    struct replay_end end = { 0 };
     int r = open_folders(j, why, why_size);
 
     if (r == 0)
@@ -471,6 +503,7 @@ int journal_open(const struct spool_config *cfg, struct loop *loop, spool_replay
         journal_close(&j->spool);
         return r;
     }
+    j->replayed = end.last_seq;
     if (loop)
         go(j, &end);
     *ret = &j->spool;

@@ -50,8 +50,10 @@ struct segment {
     uint32_t             seq, salt;
     uint64_t             size;
     uint64_t             live_bytes;
+    uint64_t             durable; /* known to be so, of what was there at start */
     struct list          messages; /* entries whose MESSAGE is here */
     struct list          states;   /* entries whose newest STATE is here */
+    struct list         *cursor;   /* next in messages for an analysis; NULL: none walks here */
     struct segment_need *needs;
     struct segment_tomb *tombs;
     uint32_t             needs_n, needs_cap, tombs_n, tombs_cap;
@@ -89,6 +91,7 @@ struct cached {
 
 struct writer;
 struct request;
+
 struct request_queue {
     struct request *head, *tail;
 };
@@ -106,11 +109,13 @@ struct journal {
     struct loop        *loop; /* NULL: for reading only */
     int                 dir, content_dir, lock_fd;
     uint64_t            last_id;
+    uint32_t            replayed; /* number of the last segment that was there at start */
     struct list         segments;
     struct list         open_segments; /* least recently used first */
     unsigned            open_segments_n;
     struct list         lru; /* of struct cached, oldest first */
     struct idmap       *states; /* id to the STATE request that is with the disk thread */
+    struct idmap       *files;  /* ids whose content file is ours to look after, to anything */
 
     struct writer       *writer;
     struct request_queue pending; /* handed over at the end of the turn */
@@ -130,6 +135,7 @@ struct journal {
 /* journal.c */
 void journal_hand(struct journal *j, struct request *r); /* to the disk thread, at turn's end */
 int  journal_accepts(struct journal *j);                 /* 0, -ENOSPC, -EIO, -EROFS */
+void journal_bury(struct journal *j, uint64_t id, uint32_t of); /* DONE for what has no entry */
 void journal_disk_full(struct journal *j);               /* a write met -ENOSPC */
 
 /* journal-segment.c: books about segments. */
@@ -169,7 +175,9 @@ postern_content *journal_content(struct spool *s, struct spool_entry *e);
 int  journal_read_meta(struct spool *s, struct spool_entry *e, void **ret, size_t *ret_len);
 int  journal_read_state(struct spool *s, struct spool_entry *e, void **ret, size_t *ret_len);
 void journal_uncache(struct spool *s, struct spool_entry *e);
+struct journal_file *journal_open_content(struct journal *j, const struct journal_entry *e);
 int  journal_pread(const struct spool_io *io, int fd, void *buf, size_t len, uint64_t at);
+int  journal_write_all(const struct spool_io *io, int fd, struct iovec *iov, int n, uint64_t at);
 
 /* journal-put.c: new messages. */
 int  journal_put_new(struct spool *s, uint64_t id, uint64_t size_hint, struct spool_put **ret);
@@ -190,12 +198,14 @@ void compact_completed(struct journal *j, struct request *r); /* COPY and TOMB *
 
 /* journal-verify.c: the files of large messages, at start. */
 int  verify_content(struct journal *j, struct journal_entry *e); /* 0; 1: damaged; -errno */
+int  verify_bytes(const struct spool_io *io, int fd, const struct format_large *l);
 void verify_orphans(struct journal *j, const struct idmap *live, int damage);
 
 /* journal-replay.c: fills in j->segments and entries. 0, or -errno with why. */
 struct replay_end { /* for the writer, which goes on behind it */
     uint32_t last_seq;
     uint32_t last_synced; /* so much of that segment is good */
+    uint32_t bad_from;    /* it could not be synced: its number */
 };
 int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct replay_end *ret,
                    char *why, size_t why_size);

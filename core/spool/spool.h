@@ -31,6 +31,7 @@ struct spool_config {
     uint64_t    min_free_bytes; /* nothing new when the file system has less; default 32 MiB      */
     int64_t     lazy_sync_usec; /* outcomes are synced at the latest after this; default 1 s      */
     uint8_t     shard;          /* goes into ids, so that shards never make the same one          */
+    int         keep_orphans;   /* 1: content files without a message stay where they are         */
     const struct spool_io *io;  /* NULL: the real file system                                     */
 };
 
@@ -51,6 +52,7 @@ struct spool_stats {
     uint64_t free_bytes; /* of the file system, when last looked at */
     int      full;       /* 1: nothing new is accepted for want of room */
     int      failed;     /* 1: nothing new is accepted because writing failed */
+    int      pinned;     /* 1: an analysis is under way: it may not be closed now */
 };
 
 /* Takes the shard's lock and replays it. -EBUSY: somebody else owns it. Damage is logged and never

@@ -289,7 +289,7 @@ static int sim_fdatasync(void *ctx, int fd)
     int r = 0;
 
     pthread_mutex_lock(&sim->lock);
-    if (take_fault(&sim->faults.sync_fails))
+    if (!take_fault(&sim->faults.sync_passes) && take_fault(&sim->faults.sync_fails))
         r = -EIO;
     else
         log_op(sim, OP_SYNC, sim->fds[fd].file);
@@ -420,6 +420,42 @@ static int sim_mkdir(void *ctx, int dir, const char *name, mode_t mode)
 {
     (void)ctx, (void)dir, (void)name, (void)mode;
     return -EEXIST;
+}
+
+static int sim_stat(void *ctx, int dir, const char *name, struct stat *ret)
+{
+    struct sim *sim = ctx;
+    struct sim_name *n;
+    int r = -ENOENT;
+
+    pthread_mutex_lock(&sim->lock);
+    n = *name_find(&sim->names, sim->fds[dir].dir, name);
+    if (n) {
+        r = fstat(n->file->fd, ret) < 0 ? -errno : 0;
+        ret->st_mode = S_IFREG | 0600;
+        ret->st_uid = geteuid();
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return r;
+}
+
+/* There are no owners, modes and further folders on this disk. */
+static int sim_chmod(void *ctx, int dir, const char *name, mode_t mode)
+{
+    (void)ctx, (void)dir, (void)name, (void)mode;
+    return -ENOSYS;
+}
+
+static int sim_chown(void *ctx, int dir, const char *name, uid_t owner)
+{
+    (void)ctx, (void)dir, (void)name, (void)owner;
+    return -ENOSYS;
+}
+
+static int sim_move(void *ctx, int dir, const char *from, int to_dir, const char *to)
+{
+    (void)ctx, (void)dir, (void)from, (void)to_dir, (void)to;
+    return -ENOSYS;
 }
 
 static int sim_lock(void *ctx, int fd, int exclusive)
@@ -593,8 +629,12 @@ struct sim *sim_crash(struct sim *sim, size_t ops, enum sim_luck luck, uint32_t 
 struct sim *sim_new(uint32_t seed)
 {
     struct sim *sim = mem_zalloc(sizeof *sim);
+    pthread_mutexattr_t attr;
 
-    pthread_mutex_init(&sim->lock, NULL);
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* who lists may ask what it is */
+    pthread_mutex_init(&sim->lock, &attr);
+    pthread_mutexattr_destroy(&attr);
     sim->seed = seed;
     sim->io = (struct spool_io){
         .ctx = sim,
@@ -607,10 +647,14 @@ struct sim *sim_new(uint32_t seed)
         .fallocate = sim_fallocate,
         .unlink = sim_unlink,
         .rename = sim_rename,
+        .move = sim_move,
         .close = sim_close,
         .free_bytes = sim_free_bytes,
         .size = sim_size,
         .mkdir = sim_mkdir,
+        .stat = sim_stat,
+        .chmod = sim_chmod,
+        .chown = sim_chown,
         .lock = sim_lock,
         .list = sim_list,
     };

@@ -21,6 +21,7 @@ struct sim_op;
 struct sim_name;
 
 struct sim_faults {
+    int      sync_passes;  /* so many fdatasync calls work before those that fail */
     int      sync_fails;   /* so many fdatasync calls fail; <0: all of them */
     int      write_fails;  /* so many pwritev calls fail with -EIO; <0: all of them */
     int      short_writes; /* 1: pwritev takes only some of what it is given */

@@ -231,6 +231,53 @@ static void done_and_state_in_the_midst_of_a_copy_are_kept(void **state)
     }
 }
 
+/* The answer comes before the first slice is handed over: the next sync works, and so the slice is
+ * durable; the one after it does not, nor does the truncation that is to take it back. */
+static void spoil_the_second_slice(void *ctx, int result, struct spool_entry *entry)
+{
+    struct world *w = ctx;
+
+    (void)entry;
+    assert_int_equal(result, -EIO);
+    sim_set_faults(w->sim, &(struct sim_faults){ .sync_passes = 1, .sync_fails = 2 });
+}
+
+/* Copies were written to a segment that could not be synced, and all its life it may or may not
+ * have them. The process that knew has ended; the next one deletes all that is younger, with the
+ * word that those messages are done. */
+static void what_could_not_be_synced_is_remembered_by_the_next_process(void **state)
+{
+    struct world *w = world_new(4);
+    struct spool_put *put;
+    int n = 200;
+
+    (void)state;
+    w->cfg.segment_bytes = 65536;
+    assert_int_equal(world_open(w), 0);
+    for (int i = 0; i < n; i++)
+        world_put(w, 10);
+    world_settle(w);
+    sim_set_faults(w->sim, &(struct sim_faults){ .sync_fails = 2 });
+    assert_int_equal(spool_put_new(w->spool, spool_new_id(w->spool), 0, &put), 0);
+    spool_put_commit(put, "", 0, spoil_the_second_slice, w);
+    while (world_stats(w).sync_errors < 2)
+        loop_turn(w->loop, 0);
+    world_close(w);
+    assert_int_equal(world_open(w), 0);
+    for (int i = 0; i < n; i++)
+        assert_non_null(w->messages[i]->entry);
+    while (sim_exists(w->sim, 1, "00000001.seg"))
+        loop_turn(w->loop, 1);
+    for (int i = 128; i < n; i++) /* the second slice */
+        world_done(w->messages[i]);
+    world_settle_done(w);
+    for (int round = 0; round < 4; round++) {
+        traffic(w, 150);
+        nothing_is_lost_or_back_now(w);
+    }
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_compaction_that_was_interrupted_brings_nothing_back),
         cmocka_unit_test(a_copy_torn_before_its_state_does_not_cost_the_state),
         cmocka_unit_test(done_and_state_in_the_midst_of_a_copy_are_kept),
+        cmocka_unit_test(what_could_not_be_synced_is_remembered_by_the_next_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,25 @@ static void an_end_that_was_durable_is_damage_and_is_not_cut(void **state)
     world_free(&w);
 }
 
+/* What a segment says of the one before counts only if it is what was written. */
+static void a_spoiled_word_for_the_segment_before_is_not_believed(void **state)
+{
+    struct world *w = with_messages(13, 3);
+    int fd = sim_fd(w->sim, 1, "00000001.seg");
+    off_t size = lseek(fd, 0, SEEK_END);
+
+    (void)state;
+    assert_int_equal(world_open(w), 0);
+    world_close(w);
+    assert_int_equal(pwrite(fd, "what a crash has torn", 21, size), 21);
+    spoil(w, "00000002.seg", FORMAT_HEADER + 18); /* in prev_synced: it becomes far larger */
+    assert_int_equal(world_open(w), 0);
+    assert_int_equal(seen(w), 3);
+    assert_int_equal(world_stats(w).damaged_records, 0);
+    assert_true(world_stats(w).torn_bytes >= 21);
+    world_free(&w);
+}
+
 /* A record that somebody sends us as the content of a mail, in the hope that the record before it
  * gets damaged one day: DONE for all mail, or mail from nowhere. */
 static size_t forge(unsigned char *out, uint8_t type, uint64_t id, uint32_t salt)
@@ -392,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_torn_end_is_cut_and_is_no_damage),
         cmocka_unit_test(a_hole_that_a_crash_tore_never_becomes_damage),
         cmocka_unit_test(an_end_that_was_durable_is_damage_and_is_not_cut),
+        cmocka_unit_test(a_spoiled_word_for_the_segment_before_is_not_believed),
         cmocka_unit_test(content_cannot_forge_records),
         cmocka_unit_test(an_unreadable_place_costs_only_what_is_there),
         cmocka_unit_test(a_damaged_content_file_is_kept_and_not_delivered),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -115,6 +116,44 @@ static void a_refused_message_does_not_come_back(void **state)
     refused->done_durable = now = sim_time(w->sim);
     for (uint32_t seed = 1; seed < 20; seed++)
         assert_int_equal(world_check_crash(w, now, SIM_CHANCE, seed), 0);
+    world_free(&w);
+}
+
+static int no_content_left(struct world *w)
+{
+    return !sim_count(w->sim, 2, "");
+}
+
+/* What buries it can't be written either, for long: until it is, its content has to stay, or a
+ * crash that brings back its record would look like damage. */
+static void a_refused_large_message_is_no_damage_after_a_crash(void **state)
+{
+    struct world *w = opened(12);
+    size_t now;
+
+    (void)state;
+    world_put(w, 10);
+    world_settle(w);
+    faults(w,
+           (struct sim_faults){ .sync_passes = 1, .sync_fails = -1 }); /* the content is synced */
+    world_put(w, 5000);
+    world_settle(w);
+    assert_int_equal(w->messages[1]->result, -EIO);
+    for (int i = 0; i < 100; i++) {
+        world_turns(w, 1);
+        usleep(500); /* so that the disk thread may do what it should not */
+    }
+    now = sim_time(w->sim);
+    for (uint32_t seed = 1; seed < 60; seed++)
+        assert_int_equal(world_check_crash(w, now, SIM_CHANCE, seed), 0);
+    after_a_crash_all_is_right(w);
+    faults(w, (struct sim_faults){ .sync_fails = 0 });
+    world_until(w, not_failed);
+    world_until(w, no_content_left);
+    now = sim_time(w->sim);
+    for (uint32_t seed = 1; seed < 60; seed++)
+        assert_int_equal(world_check_crash(w, now, SIM_CHANCE, seed), 0);
+    after_a_crash_all_is_right(w);
     world_free(&w);
 }
 
@@ -284,6 +323,7 @@ int main(void)
         cmocka_unit_test(short_writes_are_continued),
         cmocka_unit_test(a_failed_sync_refuses_the_group_and_moves_on),
         cmocka_unit_test(a_refused_message_does_not_come_back),
+        cmocka_unit_test(a_refused_large_message_is_no_damage_after_a_crash),
         cmocka_unit_test(a_disk_that_stays_broken_is_tried_again),
         cmocka_unit_test(a_segment_that_cannot_be_made_is_a_failure_and_no_loss),
         cmocka_unit_test(a_full_disk_refuses_mail_and_still_takes_outcomes),

@@ -89,7 +89,7 @@ static void lengths_beyond_the_limits_are_no_headers(void **state)
 
 static void a_segments_first_payload_is_read_back(void **state)
 {
-    const struct format_segment s = { 1, 9, 77, 0x12345678, 76, 4242, 1795360561744507 };
+    const struct format_segment s = { 1, 9, 77, 0x12345678, 76, 4242, 1795360561744507, 75 };
     unsigned char out[FORMAT_SEGMENT_LEN];
     struct format_segment back;
 
@@ -103,6 +103,7 @@ static void a_segments_first_payload_is_read_back(void **state)
     assert_int_equal(back.prev_seq, 76);
     assert_int_equal(back.prev_synced, 4242);
     assert_true(back.created_usec == 1795360561744507);
+    assert_int_equal(back.bad_from, 75);
 }
 
 static void a_content_name_cannot_leave_its_folder(void **state)
