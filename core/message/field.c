@@ -1,5 +1,5 @@
 /* Header fields, one after the other (RFC 5322 2.2, with RFC 6532 bytes in the values). */
-#include <postern/mail.h>
+#include <postern/delivery.h>
 
 #include <errno.h>
 #include <string.h>
@@ -72,4 +72,32 @@ int postern_field_next(const char *data, size_t len, size_t *pos, struct postern
 int postern_field_is(const struct postern_field *field, const char *name)
 {
     return strlen(name) == field->name_len && strncasecmp(name, field->name, field->name_len) == 0;
+}
+
+/* A value, folded as it stands, without the blanks and line ends around it. */
+static const char *trimmed(const struct postern_field *field, size_t *ret_len)
+{
+    const char *v = field->value;
+    size_t len = field->value_len;
+
+    for (; len && memchr(" \t\r\n", *v, 4); v++)
+        len--;
+    while (len && memchr(" \t\r\n", v[len - 1], 4))
+        len--;
+    *ret_len = len;
+    return v;
+}
+
+int postern_field_holds(const char *data, size_t len, const char *name, const char *value)
+{
+    struct postern_field field = { .size = sizeof field };
+    size_t pos = 0, n, wanted = strlen(value);
+
+    while (postern_field_next(data, len, &pos, &field) == 1) {
+        const char *v = trimmed(&field, &n);
+
+        if (postern_field_is(&field, name) && n == wanted && strncasecmp(v, value, n) == 0)
+            return 1;
+    }
+    return 0;
 }
