@@ -49,12 +49,12 @@ uint64_t siphash13(const void *data, size_t len, const uint64_t key[2])
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static void random_key(uint64_t key[2])
+void siphash_key(uint64_t ret_key[2])
 {
-    if (getrandom(key, 2 * sizeof *key, GRND_NONBLOCK) != (ssize_t)(2 * sizeof *key)) {
+    if (getrandom(ret_key, 2 * sizeof *ret_key, GRND_NONBLOCK) != (ssize_t)(2 * sizeof *ret_key)) {
         /* Too early in boot: addresses are random enough to keep a peer guessing. */
-        key[0] = (uint64_t)(uintptr_t)key;
-        key[1] = (uint64_t)(uintptr_t)&random_key;
+        ret_key[0] = (uint64_t)(uintptr_t)ret_key;
+        ret_key[1] = (uint64_t)(uintptr_t)&siphash_key;
     }
 }
 
@@ -74,7 +74,7 @@ struct map *map_new(void)
 {
     struct map *m = mem_zalloc(sizeof *m);
 
-    random_key(m->key);
+    siphash_key(m->key);
     m->cap = 16;
     m->v = mem_zalloc(m->cap * sizeof *m->v);
     return m;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 uint64_t siphash13(const void *data, size_t len, const uint64_t key[2]);
+void     siphash_key(uint64_t ret_key[2]); /* a random one */
 
 struct map;
 struct map *map_new(void);

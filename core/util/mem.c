@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #define ARENA_BLOCK 4096u
 #define ARENA_ALIGN 16u
@@ -16,7 +18,7 @@ static void *checked(void *p)
         static const char msg[] = "postern: out of memory for bookkeeping, ending\n";
 
         fwrite(msg, 1, sizeof msg - 1, stderr);
-        abort();
+        _exit(EX_OSERR);
     }
     return p;
 }

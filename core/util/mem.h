@@ -1,8 +1,10 @@
 /* util/mem.h: allocation that cannot fail for bookkeeping, and an arena.
  *
  * mem_* end the process when memory is out: bookkeeping is small, and a worker that cannot even
- * keep books must be replaced, not limp on. What a peer can make large (message content) is
- * allocated with plain malloc and its failure is answered with a temporary error. */
+ * keep books must be replaced, not limp on. They exit, and do not abort: like a kill by a kernel
+ * without memory, that says nothing of the message that was under way. What a peer can make large
+ * (message content) is allocated with plain malloc and its failure is answered with a temporary
+ * error. */
 #ifndef UTIL_MEM_H
 #define UTIL_MEM_H
 

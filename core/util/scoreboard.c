@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+
 struct scoreboard *scoreboard_map(int fd)
 {
     void *p = mmap(NULL, sizeof(struct scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -48,6 +50,7 @@ void score_enter(struct score_row *row, uint32_t instance, uint64_t message)
 {
     if (!row)
         return;
+    SET(row->since, clock_mono());
     SET(row->message, message);
     SET(row->instance, instance + 1);
 }
@@ -66,6 +69,7 @@ void score_fly(struct score_row *row, uint32_t instance, uint64_t message)
         if (GET(row->flying[i].message))
             continue;
         SET(row->flying[i].instance, instance);
+        SET(row->flying[i].since, clock_mono());
         SET(row->flying[i].message, message);
         return;
     }
@@ -85,6 +89,7 @@ void score_clear(struct score_row *row)
 {
     score_leave(row);
     SET(row->beat, 0);
+    SET(row->sandbox, 0);
     for (unsigned i = 0; i < SCORE_COUNTS; i++)
         SET(row->counts[i], 0);
     for (unsigned i = 0; i < SCORE_FLYING; i++)

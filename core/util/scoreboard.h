@@ -26,6 +26,7 @@ enum score_count {
 
 struct score_flying {
     _Atomic uint64_t message;  /* 0: free */
+    _Atomic int64_t  since;    /* monotonic usec */
     _Atomic uint32_t instance; /* index in the configuration's instances */
 };
 
@@ -33,6 +34,8 @@ struct score_row {
     _Atomic int64_t     beat;     /* monotonic usec, about twice a second */
     _Atomic uint32_t    instance; /* 1 + index of the instance whose callback is running; 0: none */
     _Atomic uint64_t    message;  /* being handled in that callback; 0: not known */
+    _Atomic int64_t     since;    /* monotonic usec: when that callback was entered */
+    _Atomic uint32_t    sandbox;  /* the version of Landlock's ABI that holds it; 0: none does */
     _Atomic uint64_t    counts[SCORE_COUNTS];
     struct score_flying flying[SCORE_FLYING];
 };

@@ -144,6 +144,23 @@ static void log_undo(struct work *w, const struct entry *e, int r)
             w->mbox.path, strerror(-r), (unsigned long long)e->start);
 }
 
+/* A worker was killed while it appended here: what it left is taken out, and comes again whole. */
+static void log_torn(struct work *w)
+{
+    const struct append *a = &w->box->a;
+
+    if (w->mbox.torn > 0)
+        a->svc->log(a->host, POSTERN_LOG_NOTICE, "mbox.torn",
+                    "path=\"%s\" at=%llu removed=%llu note=\"a delivery was cut short here\"",
+                    w->mbox.path, (unsigned long long)w->mbox.torn_at,
+                    (unsigned long long)w->mbox.torn_len);
+    else if (w->mbox.torn < 0)
+        a->svc->log(a->host, POSTERN_LOG_WARNING, "mbox.torn",
+                    "path=\"%s\" why=\"a delivery was cut short here, and what is there now is not "
+                    "only ours: it stays\"",
+                    w->mbox.path);
+}
+
 static void append_one(struct work *w, struct entry *e)
 {
     int r;
@@ -305,6 +322,7 @@ int append_batch(void *ctx)
     if (find_users(w, &user)) {
         r = mbox_open(&w->mbox, box->a.set, &user, &p);
         if (!r) {
+            log_torn(w);
             append_all(w);
             mbox_close(&w->mbox);
         } else if (r != -EWOULDBLOCK) {

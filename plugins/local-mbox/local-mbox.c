@@ -18,7 +18,7 @@
 #define OPT(member, type, ...) POSTERN_OPT(struct settings, member, POSTERN_OPT_##type, __VA_ARGS__)
 
 static const struct postern_option options[] = {
-    OPT(path, PATH, .dflt = "/var/mail",
+    OPT(path, PATH, .dflt = "/var/mail", .flags = POSTERN_OPT_WRITES,
         .doc = "The folder of the mailboxes, one file a user."),
     OPT(users, CHOICE, .choices = "passwd|any|existing", .dflt = "passwd",
         .doc = "Who has a mailbox: users of the system; any name; or who has a mailbox file "
@@ -127,4 +127,5 @@ static const struct postern_transport_ops transport = {
 POSTERN_PLUGIN(local_mbox, .name = "local-mbox", .version = "0.1.0",
                .summary = "delivers into mailbox files, one a user", .options = options,
                .settings_size = sizeof(struct settings), .open = local_mbox_open,
-               .close = local_mbox_close, .transport = &transport);
+               .close = local_mbox_close, .transport = &transport,
+               .flags = POSTERN_PLUGIN_PATHS);

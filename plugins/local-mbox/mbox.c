@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lock.h"
-
 #define MBOX_MODE  0600
 #define OPEN_TRIES 5 /* times that the file may be replaced under our hands */
 #define OPEN_FLAGS (O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+
+_Static_assert(LOCK_LEFT_MAX >= UNDO_LINE_MAX, "a note fits into what a lock may carry");
 
 /* Somebody might own a mailbox that was made for him by name; nobody shall own another's. */
 static int check_file(const struct mbox *m, const struct user *user, struct problem *reterr)
@@ -91,7 +91,8 @@ static int still_there(const struct mbox *m)
         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
 }
 
-static int lock_both(struct mbox *m, const struct settings *set, struct problem *reterr)
+static int lock_both(struct mbox *m, const struct settings *set, char left[LOCK_LEFT_MAX],
+                     struct problem *reterr)
 {
     int r = lock_file(m->fd);
 
@@ -102,8 +103,7 @@ static int lock_both(struct mbox *m, const struct settings *set, struct problem 
     }
     if (set->dot_lock == DOT_NO)
         return 0;
-    r = lock_dot(m->path, set->lock_stale);
-    m->dotted = !r;
+    r = lock_dot(m->path, set->lock_stale, &m->dot, left);
     if (r == -EWOULDBLOCK || !r)
         return r;
     if (set->dot_lock == DOT_TRY && (r == -EACCES || r == -EPERM || r == -EROFS))
@@ -125,6 +125,7 @@ static int find_end(struct mbox *m, struct problem *reterr)
         return r;
     }
     m->size = m->durable = (uint64_t)end;
+    undo_begin(&m->undo, m->fd, m->size, m->dot.free ? m->dot.fd : -1, m->dot.free);
     if (last != '\n') {
         r = mbox_write(m, "\n", 1);
         if (!r)
@@ -137,11 +138,10 @@ static int find_end(struct mbox *m, struct problem *reterr)
 
 static void let_go(struct mbox *m)
 {
-    if (m->dotted)
-        lock_undot(m->path);
+    if (m->dot.fd >= 0)
+        lock_undot(m->path, &m->dot);
     if (m->fd >= 0)
         close(m->fd);
-    m->dotted = 0;
     m->fd = -1;
 }
 
@@ -149,9 +149,10 @@ int mbox_open(struct mbox *m, const struct settings *set, const struct user *use
               struct problem *reterr)
 {
     int r = user_path(set, user->name, m->path, sizeof m->path);
+    char left[LOCK_LEFT_MAX] = "";
 
-    m->fd = -1;
-    m->dotted = m->created = 0;
+    m->fd = m->dot.fd = m->undo.fd = -1;
+    m->created = m->torn = 0;
     m->size = m->durable = m->len = 0;
     if (r < 0) {
         problem_errno(reterr, -r, "open", set->path);
@@ -160,8 +161,9 @@ int mbox_open(struct mbox *m, const struct settings *set, const struct user *use
     for (int i = 0; i < OPEN_TRIES; i++) {
         r = open_file(m, set, user, reterr);
         if (!r)
-            r = lock_both(m, set, reterr);
+            r = lock_both(m, set, left, reterr);
         if (!r && still_there(m)) {
+            m->torn = undo_apply(left, m->fd, &m->torn_at, &m->torn_len);
             r = find_end(m, reterr);
             if (r < 0)
                 mbox_close(m);
@@ -193,26 +195,35 @@ static int write_all(int fd, const char *data, size_t len)
 
 int mbox_flush(struct mbox *m)
 {
-    int r = write_all(m->fd, m->buf, m->len);
+    int r;
 
+    if (!m->len)
+        return 0;
+    undo_note(&m->undo, m->buf, m->len);
+    r = write_all(m->fd, m->buf, m->len);
     m->len = 0;
     return r;
 }
 
 int mbox_write(struct mbox *m, const void *data, size_t len)
 {
-    int r;
+    for (const char *p = data; len;) {
+        size_t n = sizeof m->buf - m->len;
 
-    if (len > sizeof m->buf - m->len) {
-        r = mbox_flush(m);
-        if (r < 0)
-            return r;
+        if (n > len)
+            n = len;
+        memcpy(m->buf + m->len, p, n);
+        m->size += n;
+        m->len += n;
+        p += n;
+        len -= n;
+        if (m->len == sizeof m->buf) {
+            int r = mbox_flush(m);
+
+            if (r < 0)
+                return r;
+        }
     }
-    m->size += len;
-    if (len > sizeof m->buf)
-        return write_all(m->fd, data, len);
-    memcpy(m->buf + m->len, data, len);
-    m->len += len;
     return 0;
 }
 
@@ -222,7 +233,10 @@ int mbox_undo(struct mbox *m, uint64_t size)
     m->size = size;
     if (m->durable > size)
         m->durable = size;
-    return ftruncate(m->fd, (off_t)size) < 0 ? -errno : 0;
+    if (ftruncate(m->fd, (off_t)size) < 0)
+        return -errno;
+    undo_cut(&m->undo, m->fd, size);
+    return 0;
 }
 
 /* A new file is only there for good when its folder says so. */
@@ -254,6 +268,8 @@ int mbox_sync(struct mbox *m)
         r = -errno;
     if (!r && m->created)
         r = sync_folder(m);
+    if (!r)
+        r = undo_end(&m->undo);
     if (!r) {
         m->created = 0;
         m->durable = m->size;

@@ -5,19 +5,24 @@
 #include <limits.h>
 
 #include "local-mbox.h"
+#include "lock.h"
+#include "undo.h"
 #include "users.h"
 
 #define MBOX_BUF 65536u /* bytes gathered before they are written */
 
 struct mbox {
-    int      fd;
-    int      dotted;  /* we made "path.lock" */
-    int      created;
-    uint64_t size;    /* with what is in buf */
-    uint64_t durable; /* size when it was last synced, or opened */
-    size_t   len;
-    char     path[PATH_MAX];
-    char     buf[MBOX_BUF];
+    int             fd;
+    int             created;
+    int             torn; /* what undo_apply said of a piece that a killed one of us left */
+    uint64_t        torn_at, torn_len;
+    struct dot_lock dot;  /* "path.lock" */
+    struct undo     undo;
+    uint64_t        size;    /* with what is in buf */
+    uint64_t        durable; /* size when it was last synced, or opened */
+    size_t          len;
+    char            path[PATH_MAX];
+    char            buf[MBOX_BUF];
 };
 
 /* Opens and locks the user's mailbox, makes it if need be. 0; -EWOULDBLOCK: somebody else has it

@@ -1,6 +1,5 @@
 """A disk that is full: nothing is lost, deliveries go on, and it recovers by itself."""
 import os
-import subprocess
 
 import pytest
 
@@ -12,42 +11,13 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def small_disk(folder, at_end):
-    """A file system of 12 MiB."""
-    if os.getuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    path = os.path.join(folder, "disk")
-    os.mkdir(path)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], check=False,
-                          stderr=subprocess.PIPE)
-    if done.returncode:
-        pytest.skip(f"this machine lets nobody mount: {done.stderr.decode().strip()}")
-    at_end(lambda: subprocess.run(["umount", "-l", path], check=True))
-    return path
-
-
-def room(path):
-    stat = os.statvfs(path)
-    return stat.f_bavail * stat.f_frsize
+def small_disk(disk):
+    return disk("size=12m")
 
 
 def settings(path):
     return {"spool": {"path": os.path.join(path, "spool"), "segment_size": "1M", "reserve": "256K",
                       "min_free": "2M", "cache": "1M"}}
-
-
-def take_all(path, leave=0):
-    """Another program's file, so large that no more than LEAVE bytes are free."""
-    hog = os.path.join(path, "hog")
-    fd = os.open(hog, os.O_WRONLY | os.O_CREAT)
-    try:
-        while room(path) > leave:
-            os.write(fd, b"\0" * 4096)
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
-    return hog
 
 
 def fill(gw):
@@ -71,7 +41,7 @@ def fill(gw):
 def test_a_full_disk_refuses_with_452_delivers_and_recovers(gateway, peer, to, small_disk):
     server = peer()
     server.close()
-    gw = gateway(settings(small_disk), to(server.hop))
+    gw = gateway(settings(small_disk.path), to(server.hop))
     gw.expected_errors.add("spool.full")
     taken = fill(gw)
     assert taken > 50
@@ -90,8 +60,8 @@ def test_a_full_disk_refuses_with_452_delivers_and_recovers(gateway, peer, to, s
 
 
 def test_nothing_is_accepted_while_less_than_min_free_is_left(new_gateway, small_disk):
-    hog = take_all(small_disk, leave=MIB)
-    gw = new_gateway(settings(small_disk)).start()
+    hog = small_disk.take_all(leave=MIB)
+    gw = new_gateway(settings(small_disk.path)).start()
     gw.expected_errors.add("spool.full")
     with gw.smtp() as client:
         code, text = client.mail("ann@client.test")
@@ -105,11 +75,11 @@ def test_nothing_is_accepted_while_less_than_min_free_is_left(new_gateway, small
 def test_outcomes_are_written_when_others_have_taken_the_last_byte(gateway, peer, to, small_disk):
     server = peer()
     server.close()
-    gw = gateway(settings(small_disk), to(server.hop))
+    gw = gateway(settings(small_disk.path), to(server.hop))
     gw.expected_errors |= {"spool.full", "spool.write.failed", "spool.segment.failed"}
     for i in range(40):
         gw.send("ann@client.test", f"user{i}@remote.test", message(body=b"x" * 20000))
-    hog = take_all(small_disk)
+    hog = small_disk.take_all()
     with gw.smtp() as client:
         code, text = client.docmd("MAIL", "FROM:<ann@client.test>")
         if code == 250:
@@ -135,7 +105,7 @@ def test_senders_that_are_told_to_wait_lose_nothing(gateway, peer, to, small_dis
     """Senders come again, as they are told to, while the destination comes and goes."""
     server = peer()
     server.close()
-    gw = gateway(settings(small_disk), to(server.hop), {"log": {"level": "notice"}})
+    gw = gateway(settings(small_disk.path), to(server.hop), {"log": {"level": "notice"}})
     gw.expected_errors.add("spool.full")
     load = Load(gw.port, 600, threads=4, size=32 * 1024).start()
     wait_for("the first refusal", lambda: load.refused)

@@ -89,15 +89,16 @@ class Gateway:
 
     # --- life ---
 
-    def start(self, stderr=None):
-        """stderr: where it goes when it is not the log (which is a file of the gateway's then)."""
+    def start(self, stderr=None, launcher=(), **popen):
+        """stderr: where it goes when it is not the log (which is a file of the gateway's then).
+        launcher: words of a program that starts it, by exec."""
         assert not self.running()
         self.log_start = len(self.log())
         with open(stderr or self.log_file, "ab") as log:
             # A process group of its own, so that a kill meets all that it has started.
-            self.process = subprocess.Popen([POSTERN, "run", "--config", self.confd],
+            self.process = subprocess.Popen([*launcher, POSTERN, "run", "--config", self.confd],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.env, start_new_session=True)
+                                            env=self.env, start_new_session=True, **popen)
         wait_for(lambda: f"the gateway to be ready:\n{self.log()}",
                  lambda: self.process.poll() is not None or self.is_ready())
         assert self.process.poll() is None, f"the gateway ended at once:\n{self.log()}"

@@ -318,7 +318,12 @@ class NameServer:
                            f"@ SOA ns.{name}. root.{name}. 1 3600 600 86400 1\n"
                            f"@ NS ns.{name}.\nns A 127.0.0.1\n{records}\n")
         self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen(["nsd", "-d", "-c", conf], stdin=subprocess.DEVNULL,
+        self.conf = conf
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["nsd", "-d", "-c", self.conf], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
         wait_for(lambda: "nsd to listen: " + self.said(), self.answers)
 
@@ -344,8 +349,11 @@ class NameServer:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def close(self):
+    def stop(self):
         end_process(self.process)
+
+    def close(self):
+        self.stop()
         self.log.close()
 
 

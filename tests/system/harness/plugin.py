@@ -79,6 +79,7 @@ static int odd_deliver(void *ctx, postern_job *job)
     const char *rcpt = the_one.sv->job_rcpt(job, 0);
 
     (void)ctx;
+    the_one.sv->log(the_one.host, POSTERN_LOG_INFO, "odd.takes", "rcpt=%s", rcpt);
     if (!strncmp(rcpt, "crash", 5))
         fall();
     if (!strncmp(rcpt, "loop", 4))
