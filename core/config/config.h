@@ -16,6 +16,7 @@
 
 #include <postern/plugin.h>
 
+#include "config/routing.h"
 #include "util/buf.h"
 #include "util/mem.h"
 
@@ -65,6 +66,7 @@ struct config_server {
     int64_t     grace;      /* usec: how long an old worker may finish what it holds              */
     int64_t     watchdog;   /* usec: a worker whose loop stands still for so long is replaced     */
     int64_t     memory_max; /* bytes of a worker; 0: any                                          */
+    int64_t     sandbox;    /* choice auto|on|off, see daemon/sandbox.h                           */
 };
 struct config_spool {
     const char *path;
@@ -91,26 +93,35 @@ struct config_control {
 struct config_dns {
     struct postern_strings servers; /* "127.0.0.1:5353"; empty: the system's                      */
     int64_t                timeout, tries, cache_max, ipv6; /* ipv6: bool                         */
+    struct postern_objects local_mx; /* struct config_local_mx                                    */
+    struct postern_objects hosts;    /* struct config_host                                        */
 };
-struct config_rule { /* one of routing.rules; see route/route.h for meanings */
-    /* Conditions: any of each list, all of the lists. */
-    struct postern_strings recipient, domain, sender, ingress;
-    /* One action: transport, rewrite, fail, hold or discard. */
-    const char            *transport;
-    struct postern_strings next_hops;
-    const char            *rewrite;
-    const char            *fail;        /* "5.7.1 text" or text                                   */
-    const char            *hold;        /* why                                                    */
-    int64_t                discard;     /* bool */
-    int64_t                accept_from; /* choice trusted|anyone                                  */
-    struct postern_strings params;      /* "name=value", handed to the transport (job_param)      */
-    const char            *comment;
+struct config_local_mx {
+    struct postern_strings domain;
+    const char            *host;
+    int64_t                preference;
 };
-struct config_routing {
-    struct postern_strings local_domains; /* default: server.hostname and "localhost"             */
-    const char            *local_transport;
-    struct postern_objects rules; /* struct config_rule; concatenated over files in name order    */
-    struct config_rule     dflt;  /* key "default" */
+struct config_host {
+    struct postern_strings name, address;
+};
+
+struct config_alias_file {
+    const char *path;
+    int64_t     syntax; /* choice auto|tcpware|sendmail|json: enum alias_syntax                   */
+};
+struct config_aliases { /* see route/alias.h for meanings */
+    struct postern_objects files; /* struct config_alias_file; the first that has a name counts   */
+    struct postern_strings lists; /* folders of .DIS files                                        */
+    struct postern_strings domain_files;
+    struct postern_strings logicals; /* "NAME=/folder"                                            */
+    struct postern_strings roots;    /* folders below which aliases may name files                */
+    int64_t                virtual_aliases; /* bool, key "virtual"                                */
+    const char            *user_file;       /* in the user's home; NULL: none                     */
+    const char            *full_names;      /* a password file; NULL: no Firstname.Lastname       */
+    const char            *subaddress;      /* a character, or ""                                 */
+    int64_t                owners;          /* bool                                               */
+    int64_t                depth, expansion_max;
+    int64_t                refresh; /* usec; 0: files are read at the start only                  */
 };
 
 /* A plugin instance: {"transports": {"smtp-out": {"plugin": "smtp-out", ...}}}. */
@@ -137,9 +148,12 @@ struct config {
     struct config_control control;
     struct config_dns     dns;
     struct config_routing routing;
+    struct config_aliases aliases;
     struct config_origin *rule_origins;  /* as many as routing.rules.n                            */
+    struct config_origin *gateway_origins, *zone_origins, *group_origins; /* likewise             */
     struct config_origin  local_origin;  /* of local_domains ("(built in)" when defaulted)        */
     struct config_origin  default_origin;
+    struct config_origin  routing_at[CONFIG_ROUTING_KEYS];
     struct config_instance *instances;
     size_t                  instance_n;
     const char             *source; /* the folder, or "(built in)"                                */
@@ -152,7 +166,8 @@ struct config {
  * POSTERN_STATE) replaces /var/spool/postern, /var/mail and /run/postern by state/spool,
  * state/mail, state/control.sock in the defaults. Merging: top-level keys by name; inside a
  * section, keys of different files join; the same key twice is an error that names both files,
- * except routing.rules, which are concatenated. Plugins' sections are not validated here
+ * except lists of objects in routing (rules, gateways, ...), which are
+ * concatenated. Plugins' sections are not validated here
  * (plugin_resolve does). *ret is set also when there were errors (for more checks), NULL only when
  * nothing could be read. */
 int  config_load(const char *dir, const char *state, struct config **ret,

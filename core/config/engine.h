@@ -57,8 +57,6 @@ int config_fill_value(struct fill *f, const struct postern_option *row, size_t s
 int config_fill_secret(struct fill *f, json_t *value, const char **member);
 /* The file that the value at f->pointer stands in. */
 const char *config_fill_file(struct fill *f);
-/* path, absolute, against the folder of the file that said it. */
-const char *config_path_from(struct arena *a, const char *file, const char *path);
 /* Complains of a key that is not in the table, with the best hint there is. */
 void config_fill_unknown(struct fill *f, const struct postern_option *table, size_t step,
                          const char *key);

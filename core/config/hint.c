@@ -19,6 +19,17 @@ int config_nearer(const char *written, const char *candidate, size_t *best)
     return 1;
 }
 
+static int has_key(const struct postern_option *table, size_t step, const char *key)
+{
+    struct postern_option row;
+
+    for (size_t i = 0; config_row(table, step, i, &row); i++) {
+        if (!strcmp(row.key, key))
+            return 1;
+    }
+    return 0;
+}
+
 static int find_in(const struct postern_option *table, size_t step, const char *key,
                    const struct postern_option *own, unsigned depth, struct buf *pointer)
 {
@@ -26,10 +37,8 @@ static int find_in(const struct postern_option *table, size_t step, const char *
 
     if (!table || depth > CONFIG_TABLE_DEPTH_MAX)
         return 0;
-    for (size_t i = 0; table != own && config_row(table, step, i, &row); i++) {
-        if (!strcmp(row.key, key))
-            return 1;
-    }
+    if (table != own && has_key(table, step, key))
+        return 1;
     for (size_t i = 0; config_row(table, step, i, &row); i++) {
         size_t mark;
 
@@ -46,6 +55,13 @@ static int find_in(const struct postern_option *table, size_t step, const char *
 int config_belongs(const char *key, const struct postern_option *own,
                    const struct config_hint *hints, struct buf *ret_pointer)
 {
+    /* A section's own key is likelier meant than one deep inside of another section. */
+    for (const struct config_section *s = config_sections; s->name; s++) {
+        buf_clear(ret_pointer);
+        buf_printf(ret_pointer, "/%s", s->name);
+        if (s->table != own && has_key(s->table, sizeof *s->table, key))
+            return 0;
+    }
     for (const struct config_section *s = config_sections; s->name; s++) {
         buf_clear(ret_pointer);
         buf_printf(ret_pointer, "/%s", s->name);

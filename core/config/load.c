@@ -19,7 +19,7 @@ struct config_loader {
 struct merge {
     struct config_loader *l;
     const char *file;
-    struct buf pointer; /* in the file, and, but for routing.rules, in the tree */
+    struct buf pointer; /* in the file, and, but for lists that are joined, in the tree */
 };
 
 static const struct {
@@ -74,29 +74,43 @@ static void unknown_section(struct merge *m, const char *name)
     buf_free(&pointer);
 }
 
-/* Rules are concatenated; each remembers its place in its own file. */
-static void merge_rules(struct merge *m, json_t *section, json_t *rules)
+/* Lists to which every file may add. */
+static int is_joined(const char *section, const char *key)
 {
-    json_t *merged = json_object_get(section, "rules"), *rule;
+    static const char *const keys[] = { "rules", "gateways", "zones", "queue_groups" };
+
+    if (strcmp(section, "routing"))
+        return 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!strcmp(key, keys[i]))
+            return 1;
+    }
+    return 0;
+}
+
+/* Items are concatenated; each remembers its place in its own file. */
+static void merge_list(struct merge *m, json_t *section, const char *key, json_t *list)
+{
+    json_t *merged = json_object_get(section, key), *item;
     char found[128];
     size_t i;
 
-    if (!json_is_array(rules)) {
+    if (!json_is_array(list)) {
         merge_error(m, "found %s, expected a list of objects",
-                    config_found(rules, found, sizeof found));
+                    config_found(list, found, sizeof found));
         return;
     }
     if (!merged) {
         merged = json_array();
-        json_object_set_new(section, "rules", merged);
+        json_object_set_new(section, key, merged);
         config_origins_set(m->l->origins, m->pointer.data, m->file, m->pointer.data);
     }
-    json_array_foreach (rules, i, rule) {
-        char *place AUTO_FREE = mem_printf("/routing/rules/%zu", json_array_size(merged));
+    json_array_foreach (list, i, item) {
+        char *place AUTO_FREE = mem_printf("/routing/%s/%zu", key, json_array_size(merged));
         size_t mark = config_pointer_index(&m->pointer, i);
 
         config_origins_set(m->l->origins, place, m->file, m->pointer.data);
-        json_array_append(merged, rule);
+        json_array_append(merged, item);
         config_pointer_cut(&m->pointer, mark);
     }
 }
@@ -141,12 +155,22 @@ static void merge_section(struct merge *m, const char *name, json_t *from)
         if (config_is_comment(key))
             continue;
         mark = config_pointer_push(&m->pointer, key);
-        if (!strcmp(name, "routing") && !strcmp(key, "rules"))
-            merge_rules(m, section, value);
+        if (is_joined(name, key))
+            merge_list(m, section, key, value);
         else
             merge_key(m, section, key, value);
         config_pointer_cut(&m->pointer, mark);
     }
+}
+
+/* It is for editors; all that can be wrong with it is that it is no text. */
+static void check_schema_key(struct merge *m, const json_t *value)
+{
+    char found[128];
+
+    if (!json_is_string(value))
+        merge_error(m, "found %s, expected the place of a JSON Schema, in quotes",
+                    config_found(value, found, sizeof found));
 }
 
 static void merge_file(struct config_loader *l, const char *file, json_t *root)
@@ -159,7 +183,9 @@ static void merge_file(struct config_loader *l, const char *file, json_t *root)
         if (config_is_comment(name))
             continue;
         config_pointer_push(&m.pointer, name);
-        if (is_core(name) || is_kind(name))
+        if (!strcmp(name, CONFIG_SCHEMA_KEY))
+            check_schema_key(&m, section);
+        else if (is_core(name) || is_kind(name))
             merge_section(&m, name, section);
         else
             unknown_section(&m, name);
@@ -222,19 +248,40 @@ static struct config_origin origin_of(struct config_loader *l, const char *point
                  : (struct config_origin){ l->cfg->source, arena_strdup(l->cfg->arena, pointer) };
 }
 
+static struct config_origin *origins_of_list(struct config_loader *l, const char *key, size_t n)
+{
+    struct config_origin *list = arena_alloc(l->cfg->arena, n * sizeof *list);
+
+    for (size_t i = 0; i < n; i++) {
+        char *pointer AUTO_FREE = mem_printf("/routing/%s/%zu", key, i);
+
+        list[i] = origin_of(l, pointer);
+    }
+    return list;
+}
+
 static void note_routing_origins(struct config_loader *l)
 {
+    static const char *const keys[CONFIG_ROUTING_KEYS] = {
+        [CONFIG_AT_SUBSTITUTE_DOMAIN] = "/routing/substitute_domain",
+        [CONFIG_AT_LOCAL_DOMAINS_FILES] = "/routing/local_domains_files",
+        [CONFIG_AT_HOST_NAMES] = "/routing/host_names",
+        [CONFIG_AT_VIRTUAL_DOMAINS] = "/routing/virtual_domains",
+        [CONFIG_AT_OWN_ADDRESSES] = "/routing/own_addresses",
+        [CONFIG_AT_OWN_BY_DNS] = "/routing/own_by_dns",
+        [CONFIG_AT_FORWARDERS] = "/routing/forwarders",
+    };
     struct config *cfg = l->cfg;
-    size_t n = cfg->routing.rules.n;
+    const struct config_routing *r = &cfg->routing;
 
-    cfg->rule_origins = arena_alloc(cfg->arena, n * sizeof *cfg->rule_origins);
-    for (size_t i = 0; i < n; i++) {
-        char *pointer AUTO_FREE = mem_printf("/routing/rules/%zu", i);
-
-        cfg->rule_origins[i] = origin_of(l, pointer);
-    }
+    cfg->rule_origins = origins_of_list(l, "rules", r->rules.n);
+    cfg->gateway_origins = origins_of_list(l, "gateways", r->gateways.n);
+    cfg->zone_origins = origins_of_list(l, "zones", r->zones.n);
+    cfg->group_origins = origins_of_list(l, "queue_groups", r->queue_groups.n);
     cfg->local_origin = origin_of(l, "/routing/local_domains");
     cfg->default_origin = origin_of(l, "/routing/default");
+    for (size_t i = 0; i < CONFIG_ROUTING_KEYS; i++)
+        cfg->routing_at[i] = origin_of(l, keys[i]);
 }
 
 /* --- instances --- */
@@ -244,7 +291,7 @@ struct instance_settings {
     int64_t enabled;
 };
 /* clang-format off */
-static const struct postern_option instance_table[] = {
+const struct postern_option config_instance_table[] = {
     POSTERN_OPT(struct instance_settings, plugin, POSTERN_OPT_STRING,
         .doc = "Name of the plugin; without it, the instance's own name."),
     POSTERN_OPT(struct instance_settings, enabled, POSTERN_OPT_BOOL, .dflt = "true",
@@ -288,8 +335,8 @@ static void fill_instance(struct config_loader *l, struct config_instance *in)
         .arena = l->cfg->arena, .errors = l->errors, .base = &in->origin, .loose = 1
     };
 
-    config_fill_object(&f, instance_table, sizeof *instance_table, in->object, NULL, 1, 0,
-                       &settings);
+    config_fill_object(&f, config_instance_table, sizeof *config_instance_table, in->object, NULL,
+                       1, 0, &settings);
     buf_free(&f.pointer);
     in->enabled = (int)settings.enabled;
     in->plugin = settings.plugin ? settings.plugin : in->name;

@@ -12,6 +12,9 @@
 
 #define CONFIG_BUILT_IN "(built in)"
 
+/* At the top of a file: names its JSON Schema, for editors (config/schema.h). */
+#define CONFIG_SCHEMA_KEY "$schema"
+
 struct config_loader;
 
 /* source: the folder, or CONFIG_BUILT_IN. errors is borrowed until config_loader_finish. */

@@ -28,7 +28,7 @@ static int read_all(int fd, char *data, size_t room, size_t *ret_len)
     return 0;
 }
 
-static int read_open(int fd, size_t max, char **ret, size_t *ret_len)
+int config_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 {
     char *data AUTO_FREE = NULL;
     struct stat st;
@@ -63,7 +63,7 @@ int config_read_file(int dirfd, const char *path, size_t max, char **ret, size_t
 
     if (fd < 0)
         return -errno;
-    r = read_open(fd, max, ret, ret_len);
+    r = config_read_fd(fd, max, ret, ret_len);
     close(fd);
     return r;
 }

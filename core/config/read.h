@@ -8,4 +8,11 @@
  * -EINVAL: no regular file. *ret is malloc'ed. */
 int config_read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len);
 
+/* The same of an open file, which stays open. */
+int config_read_fd(int fd, size_t max, char **ret, size_t *ret_len);
+
+/* path, absolute, against the folder of the file that said it. */
+struct arena;
+const char *config_path_from(struct arena *a, const char *file, const char *path);
+
 #endif

@@ -47,11 +47,18 @@ static const struct postern_option server_table[] = {
     POSTERN_OPT(struct config_server, memory_max, POSTERN_OPT_SIZE, .dflt = "0",
         .min = 0, .max = TIB,
         .doc = "A worker that has grown past this is replaced, gracefully; 0 for no limit."),
+    POSTERN_OPT(struct config_server, sandbox, POSTERN_OPT_CHOICE, .dflt = "auto",
+        .choices = "auto|on|off",
+        .doc = "Whether workers lock themselves in (Landlock), so that they can write to the spool "
+               "and to where plugins say that they write, and nowhere else. \"auto\": where the "
+               "kernel can do it and every enabled plugin says where it writes; \"on\": or else "
+               "do not start."),
     { 0 },
 };
 
 static const struct postern_option spool_table[] = {
     POSTERN_OPT(struct config_spool, path, POSTERN_OPT_PATH, .dflt = "/var/spool/postern",
+        .flags = POSTERN_OPT_WRITES,
         .doc = "Folder of the spool; made if it is missing."),
     POSTERN_OPT(struct config_spool, segment_size, POSTERN_OPT_SIZE, .dflt = "64M",
         .min = 65536, .max = 4 * GIB,
@@ -127,6 +134,29 @@ static const struct postern_option control_table[] = {
     { 0 },
 };
 
+static const struct postern_option local_mx_table[] = {
+    POSTERN_OPT(struct config_local_mx, domain, POSTERN_OPT_STRINGS,
+        .flags = POSTERN_OPT_REQUIRED, .min = 1, .max = 100000,
+        .doc = "The domains that this is an exchanger of."),
+    POSTERN_OPT(struct config_local_mx, host, POSTERN_OPT_STRING,
+        .flags = POSTERN_OPT_REQUIRED,
+        .doc = "The exchanger's name."),
+    POSTERN_OPT(struct config_local_mx, preference, POSTERN_OPT_INT, .dflt = "0",
+        .min = 0, .max = 65535,
+        .doc = "The least is tried first; equal ones in random order, each time anew."),
+    { 0 },
+};
+
+static const struct postern_option host_table[] = {
+    POSTERN_OPT(struct config_host, name, POSTERN_OPT_STRINGS,
+        .flags = POSTERN_OPT_REQUIRED, .min = 1, .max = 1000,
+        .doc = "The host's names."),
+    POSTERN_OPT(struct config_host, address, POSTERN_OPT_STRINGS,
+        .flags = POSTERN_OPT_REQUIRED, .min = 1, .max = 64,
+        .doc = "Its addresses, in the order in which they are tried."),
+    { 0 },
+};
+
 static const struct postern_option dns_table[] = {
     POSTERN_OPT(struct config_dns, servers, POSTERN_OPT_STRINGS, .min = 0, .max = 16,
         .doc = "Name servers, \"address\" or \"address:port\"; without them, those of the system."),
@@ -140,65 +170,77 @@ static const struct postern_option dns_table[] = {
         .doc = "Answers kept by each worker."),
     POSTERN_OPT(struct config_dns, ipv6, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Look up and use IPv6 addresses of other hosts."),
+    POSTERN_OPT(struct config_dns, local_mx, POSTERN_OPT_OBJECTS,
+        .sub = local_mx_table, .sub_size = sizeof(struct config_local_mx), .max = 100000,
+        .doc = "Exchangers of the operator's own, looked at before those that name servers tell "
+               "of; both together are sorted by preference, and each exchanger counts once."),
+    POSTERN_OPT(struct config_dns, hosts, POSTERN_OPT_OBJECTS,
+        .sub = host_table, .sub_size = sizeof(struct config_host), .max = 100000,
+        .doc = "Hosts with their addresses, looked at before the machine's hosts file and the "
+               "name servers."),
     { 0 },
 };
 
-static const struct postern_option rule_table[] = {
-    POSTERN_OPT(struct config_rule, recipient, POSTERN_OPT_STRINGS,
-        .doc = "Matches recipients: \"user@example.com\", \"user@\" in any domain, "
-               "\"@example.com\", \".example.com\", with * and ? as wildcards."),
-    POSTERN_OPT(struct config_rule, domain, POSTERN_OPT_STRINGS,
-        .doc = "Matches the recipient's domain: a name, or \".name\" for all below it, or a "
-               "pattern with * and ?; \"*\" alone is every domain that is not local."),
-    POSTERN_OPT(struct config_rule, sender, POSTERN_OPT_STRINGS,
-        .doc = "Matches the envelope sender likewise; \"<>\" is the null sender."),
-    POSTERN_OPT(struct config_rule, ingress, POSTERN_OPT_STRINGS,
-        .doc = "Matches the name of the ingress instance that brought the message."),
-    POSTERN_OPT(struct config_rule, transport, POSTERN_OPT_STRING,
-        .doc = "Action: deliver through this transport instance."),
-    POSTERN_OPT(struct config_rule, next_hops, POSTERN_OPT_STRINGS,
-        .doc = "With transport: where to, in order of preference: \"host\", \"host:port\" (MX is "
-               "looked up), \"[host]:port\" (it is not)."),
-    POSTERN_OPT(struct config_rule, rewrite, POSTERN_OPT_STRING,
-        .doc = "Action: replace the recipient and go through the list again; * stands for what the "
-               "first * of the recipient pattern matched, or else the local part."),
-    POSTERN_OPT(struct config_rule, fail, POSTERN_OPT_STRING,
-        .doc = "Action: refuse, with this text, which may begin with a status like \"5.7.1\"."),
-    POSTERN_OPT(struct config_rule, hold, POSTERN_OPT_STRING,
-        .doc = "Action: keep in the queue until an operator releases it; the text says why."),
-    POSTERN_OPT(struct config_rule, discard, POSTERN_OPT_BOOL, .dflt = "false",
-        .doc = "Action: accept and throw away, with a line in the log."),
-    POSTERN_OPT(struct config_rule, accept_from, POSTERN_OPT_CHOICE, .dflt = "trusted",
-        .choices = "trusted|anyone",
-        .doc = "Who may send here: only clients that may relay, or everybody."),
-    POSTERN_OPT(struct config_rule, params, POSTERN_OPT_STRINGS,
-        .doc = "\"name=value\" texts handed to the transport."),
-    POSTERN_OPT(struct config_rule, comment, POSTERN_OPT_STRING,
-        .doc = "Shown where the rule is shown: `postern route`, the log."),
+static const struct postern_option alias_file_table[] = {
+    POSTERN_OPT(struct config_alias_file, path, POSTERN_OPT_PATH, .flags = POSTERN_OPT_REQUIRED,
+        .doc = "The file."),
+    POSTERN_OPT(struct config_alias_file, syntax, POSTERN_OPT_CHOICE, .dflt = "auto",
+        .choices = "auto|tcpware|sendmail|json",
+        .doc = "How it is written; \"auto\": JSON if its name ends in .json, sendmail's way if it "
+               "is called aliases, and else TCPware's way."),
     { 0 },
 };
 
-static const struct postern_option routing_table[] = {
-    POSTERN_OPT(struct config_routing, local_domains, POSTERN_OPT_STRINGS,
-        .doc = "Domains whose users are here; without it, server.hostname and \"localhost\"."),
-    POSTERN_OPT(struct config_routing, local_transport, POSTERN_OPT_STRING,
-        .doc = "Transport instance for local users; without it, \"local-mbox\"."),
-    POSTERN_OPT(struct config_routing, rules, POSTERN_OPT_OBJECTS,
-        .sub = rule_table, .sub_size = sizeof(struct config_rule),
-        .doc = "Tried in order, before the local domains; the first that matches decides. A rule "
-               "has conditions, all of which must match, and one action. Rules of several files "
-               "are put together in the order of the files' names."),
-    { .key = "default", .offset = offsetof(struct config_routing, dflt),
-        .type = POSTERN_OPT_OBJECT, .sub = rule_table, .sub_size = sizeof(struct config_rule),
-        .doc = "What happens to recipients that are not local and match no rule: an action, "
-               "written like a rule's; without it, {\"transport\": \"smtp-out\"}." },
+static const struct postern_option aliases_table[] = {
+    POSTERN_OPT(struct config_aliases, files, POSTERN_OPT_OBJECTS, .max = 64,
+        .sub = alias_file_table, .sub_size = sizeof(struct config_alias_file),
+        .doc = "Alias files; of several that have a name the first counts."),
+    POSTERN_OPT(struct config_aliases, lists, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
+        .max = 64,
+        .doc = "Folders with mailing lists: NAME.DIS holds the members of the list NAME, an "
+               "address a line."),
+    POSTERN_OPT(struct config_aliases, domain_files, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
+        .max = 64,
+        .doc = "Files of further domains that are local, a domain a line; one with LOCAL_ALIASES "
+               "in its name is read by the rules of UCX."),
+    POSTERN_OPT(struct config_aliases, logicals, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
+        .max = 256,
+        .doc = "\"NAME=/folder\": where VMS file specifications that begin with NAME: are found; "
+               "folders and names in lower case."),
+    POSTERN_OPT(struct config_aliases, roots, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
+        .max = 64,
+        .doc = "Folders below which aliases may name files, of members to read or to append mail "
+               "to; without them they may not."),
+    { .key = "virtual", .offset = offsetof(struct config_aliases, virtual_aliases),
+        .type = POSTERN_OPT_BOOL, .dflt = "true",
+        .doc = "Look aliases up by the full address before the name alone." },
+    POSTERN_OPT(struct config_aliases, user_file, POSTERN_OPT_STRING,
+        .doc = "File in users' homes with their own aliases, such as \".postern-aliases\"; "
+               "without it, users have none."),
+    POSTERN_OPT(struct config_aliases, full_names, POSTERN_OPT_PATH,
+        .doc = "Password file, such as /etc/passwd, whose full names make aliases like "
+               "Firstname.Lastname."),
+    POSTERN_OPT(struct config_aliases, subaddress, POSTERN_OPT_STRING, .dflt = "+",
+        .doc = "The character in user+folder; \"\" for none."),
+    POSTERN_OPT(struct config_aliases, owners, POSTERN_OPT_BOOL, .dflt = "true",
+        .doc = "owner-LIST, LIST-owner and LIST-request reach the list's owner, and an alias "
+               "owner-NAME makes NAME a list."),
+    POSTERN_OPT(struct config_aliases, depth, POSTERN_OPT_INT, .dflt = "20", .min = 1, .max = 100,
+        .doc = "How deep aliases of aliases may nest."),
+    POSTERN_OPT(struct config_aliases, expansion_max, POSTERN_OPT_INT, .dflt = "100000",
+        .min = 1, .max = 10000000,
+        .doc = "How many targets one address may come to stand for."),
+    POSTERN_OPT(struct config_aliases, refresh, POSTERN_OPT_DURATION, .dflt = "30s",
+        .min = 0, .max = POSTERN_DAYS(1),
+        .doc = "How often it is looked whether files have changed; \"0s\": never."),
     { 0 },
 };
 
 /* In the order in which the reference shows them. */
 const struct config_section config_sections[] = {
     { "server", server_table },
-    { "routing", routing_table },
+    { "routing", config_routing_table },
+    { "aliases", aliases_table },
     { "queue", queue_table },
     { "spool", spool_table },
     { "dns", dns_table },
@@ -211,6 +253,7 @@ const struct config_section config_sections[] = {
 const struct config_place config_places[] = {
     PLACE(server),
     PLACE(routing),
+    PLACE(aliases),
     PLACE(queue),
     PLACE(spool),
     PLACE(dns),

@@ -11,6 +11,10 @@ extern const struct config_place config_places[]; /* as many as config_sections,
 
 /* The keys of an instance that are ours, not the plugin's. */
 extern const char *const config_instance_keys[]; /* NULL ends */
+extern const struct postern_option config_instance_table[]; /* load.c: the same, as a table */
+
+/* routing.c: the section "routing". */
+extern const struct postern_option config_routing_table[];
 
 /* What the sections mean beyond what a table can say. Errors are added. */
 struct config_origins;

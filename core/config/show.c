@@ -18,8 +18,7 @@ static void add_choices(struct buf *out, const char *choices, const char *betwee
     }
 }
 
-/* "number; 1 to 65535; default 25; required" */
-static void facts(const struct postern_option *row, struct buf *out)
+void config_row_facts(const struct postern_option *row, struct buf *out)
 {
     const char *type = config_type_name(row->type);
     char range[80];
@@ -35,6 +34,8 @@ static void facts(const struct postern_option *row, struct buf *out)
         buf_printf(out, "; default %s", *row->dflt ? row->dflt : "empty");
     if (row->flags & POSTERN_OPT_REQUIRED)
         buf_adds(out, "; required");
+    if (row->flags & (POSTERN_OPT_WRITES | POSTERN_OPT_WRITES_FILE))
+        buf_adds(out, "; written to");
 }
 
 static void text_rows(const struct postern_option *table, size_t step, unsigned depth,
@@ -44,7 +45,7 @@ static void text_rows(const struct postern_option *table, size_t step, unsigned 
 
     for (size_t i = 0; config_row(table, step, i, &row); i++) {
         buf_printf(out, "%*s%s (", (int)(2 + 4 * depth), "", row.key);
-        facts(&row, out);
+        config_row_facts(&row, out);
         buf_adds(out, ")\n");
         if (row.doc)
             buf_printf(out, "%*s%s\n", (int)(6 + 4 * depth), "", row.doc);

@@ -112,6 +112,8 @@ static json_t *row_json(const struct postern_option *row, size_t step, unsigned 
     json_object_set_new(r, "key", json_string(row->key));
     json_object_set_new(r, "type", json_string(type ? type : "unknown"));
     json_object_set_new(r, "required", json_boolean(row->flags & POSTERN_OPT_REQUIRED));
+    if (row->flags & (POSTERN_OPT_WRITES | POSTERN_OPT_WRITES_FILE))
+        json_object_set_new(r, "writes", json_true());
     if (row->dflt)
         json_object_set_new(r, "default", config_default_json(row));
     if (row->min != row->max && row->min != INT64_MIN)

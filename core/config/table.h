@@ -25,6 +25,9 @@ const char *config_type_name(uint32_t type);
 /* "1 to 65535", "at least 1s", "1K to 1G"; "" without bounds. size >= 80. Returns buf. */
 char *config_range(const struct postern_option *row, char *buf, size_t size);
 
+/* "number; 1 to 65535; default 25; required", added to out. */
+void config_row_facts(const struct postern_option *row, struct buf *out);
+
 /* Is the table sound, so that config_fill cannot go astray with it? settings_size: of the struct it
  * fills; SIZE_MAX: not known. 0, or -EINVAL with a sentence in why. */
 int config_table_vet(const struct postern_option *table, size_t step, size_t settings_size,

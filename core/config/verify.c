@@ -1,6 +1,7 @@
 /* config/verify.c: what the core sections mean beyond what a table can say: durations in lists,
  * names of hosts and name servers, and values that must fit each other. Routing is compiled, and
  * thereby checked, in route/. */
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +103,60 @@ static void verify_queue(struct verify *v)
                  max);
 }
 
+/* Letters of other alphabets are the resolver's to judge. */
+static int name_ok(const char *name)
+{
+    for (const char *p = name; *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            return 1;
+    }
+    return hostname_ok(name);
+}
+
+static int address_ok(const char *text)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+/* Each text of a list in item i of dns.KEY. */
+static void verify_names(struct verify *v, const char *key, size_t i, const char *member,
+                         const struct postern_strings *list, int (*ok)(const char *),
+                         const char *expected)
+{
+    char pointer[96];
+
+    for (size_t k = 0; k < list->n; k++) {
+        if (ok(list->v[k]))
+            continue;
+        snprintf(pointer, sizeof pointer, "/dns/%s/%zu/%s", key, i, member);
+        complain(v, pointer, "found \"%s\", expected %s", list->v[k], expected);
+    }
+}
+
+static int exchanger_ok(const char *text)
+{
+    return address_ok(text) || name_ok(text);
+}
+
+static void verify_local_names(struct verify *v)
+{
+    const struct config_local_mx *mx = v->cfg->dns.local_mx.v;
+    const struct config_host *hosts = v->cfg->dns.hosts.v;
+
+    for (size_t i = 0; i < v->cfg->dns.local_mx.n; i++) {
+        verify_names(v, "local_mx", i, "domain", &mx[i].domain, name_ok, "a domain");
+        if (mx[i].host)
+            verify_names(v, "local_mx", i, "host", &(struct postern_strings){ 1, &mx[i].host },
+                         exchanger_ok, "the name of a host");
+    }
+    for (size_t i = 0; i < v->cfg->dns.hosts.n; i++) {
+        verify_names(v, "hosts", i, "name", &hosts[i].name, name_ok, "the name of a host");
+        verify_names(v, "hosts", i, "address", &hosts[i].address, address_ok, "an IP address");
+    }
+}
+
 static void verify_dns(struct verify *v)
 {
     const struct postern_strings *s = &v->cfg->dns.servers;
@@ -114,6 +169,41 @@ static void verify_dns(struct verify *v)
             complain(v, pointer, "found \"%s\", expected \"address\" or \"address:port\": %s",
                      s->v[i], why);
     }
+}
+
+/* Lists are not paths to the table, which would make them absolute by itself. */
+static void verify_folders(struct verify *v, const char *key, const struct postern_strings *s)
+{
+    char pointer[64];
+
+    for (size_t i = 0; i < s->n; i++) {
+        item_pointer(v, "aliases", key, i, pointer, sizeof pointer);
+        if (*s->v[i] != '/')
+            complain(v, pointer, "found \"%s\", expected a path that begins with '/'", s->v[i]);
+    }
+}
+
+static void verify_aliases(struct verify *v)
+{
+    const struct config_aliases *a = &v->cfg->aliases;
+    char pointer[64];
+
+    verify_folders(v, "lists", &a->lists);
+    verify_folders(v, "domain_files", &a->domain_files);
+    verify_folders(v, "roots", &a->roots);
+    for (size_t i = 0; i < a->logicals.n; i++) {
+        const char *equals = strchr(a->logicals.v[i], '=');
+
+        item_pointer(v, "aliases", "logicals", i, pointer, sizeof pointer);
+        if (!equals || equals == a->logicals.v[i] || equals[1] != '/')
+            complain(v, pointer, "found \"%s\", expected \"NAME=/folder\"", a->logicals.v[i]);
+    }
+    if (a->user_file && (!*a->user_file || *a->user_file == '/' || strstr(a->user_file, "..")))
+        complain(v, "/aliases/user_file",
+                 "found \"%s\", expected the name of a file in the users' homes", a->user_file);
+    if (a->subaddress && *a->subaddress && (a->subaddress[1] || !strchr("+-=#_", *a->subaddress)))
+        complain(v, "/aliases/subaddress", "found \"%s\", expected one of + - = # _, or \"\"",
+                 a->subaddress);
 }
 
 static void verify_paths(struct verify *v)
@@ -134,5 +224,7 @@ void config_verify(const struct config *cfg, const struct config_origins *origin
     verify_server(&v);
     verify_queue(&v);
     verify_dns(&v);
+    verify_local_names(&v);
+    verify_aliases(&v);
     verify_paths(&v);
 }

@@ -44,6 +44,17 @@ static int key_valid(const char *key)
     return n && n <= CONFIG_KEY_MAX && !key[n];
 }
 
+/* Such a promise about something that is no path would be kept by nobody. */
+static int vet_flags(struct vet *v, const struct postern_option *row)
+{
+    const uint32_t places = POSTERN_OPT_WRITES | POSTERN_OPT_WRITES_FILE | POSTERN_OPT_READS;
+
+    if (!(row->flags & places) || row->type == POSTERN_OPT_PATH ||
+        row->type == POSTERN_OPT_STRING || row->type == POSTERN_OPT_STRINGS)
+        return 0;
+    return refuse(v, row, "only a path or a text can be what is written or read");
+}
+
 static int vet_place(struct vet *v, const struct postern_option *row, size_t settings_size)
 {
     if (row->offset % sizeof(int64_t))
@@ -140,6 +151,8 @@ static int vet_row(struct vet *v, const struct postern_option *row, size_t setti
     if (row->min > row->max)
         return refuse(v, row, "its least value is larger than its largest");
     r = vet_place(v, row, settings_size);
+    if (!r)
+        r = vet_flags(v, row);
     if (!r)
         r = vet_choices(v, row);
     if (!r)

@@ -1,0 +1,540 @@
+/* The closure: all the places where mail for an address ends up.
+ *
+ * Addresses are the nodes of a graph, and what they stand for its edges. Breadth first, each
+ * address is asked once, so that nobody gets a message twice. Afterwards the graph is walked for
+ * circles: a circle can be closed from anywhere, not just by an address naming its own ancestor,
+ * and an address that leads only into one must be told, not lost. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "route/alias-set.h"
+#include "util/buf.h"
+#include "util/text.h"
+
+#define NOBODY UINT32_MAX
+
+struct node {
+    const char *text;  /* with its domain */
+    const char *owner; /* the nearest list's, or NULL */
+    const char *file;  /* of the alias that named it */
+    uint32_t line, parent, depth;
+    unsigned flags;  /* ALIAS_UNQUALIFIED */
+    uint32_t *edges; /* malloc'ed */
+    uint32_t edge_n;
+    /* of the walk for circles */
+    uint32_t next_edge;
+    int state; /* 0 not seen, 1 on the way, 2 done */
+};
+
+struct expand {
+    const struct alias_expand *how;
+    const struct config_aliases *cfg;
+    struct alias_expansion *out;
+    struct arena *arena;
+    struct node *nodes;
+    uint32_t node_n, node_cap;
+    struct map *seen;   /* key of an address to 1 + its node */
+    struct map *leaves; /* kind and text of leaves that are no addresses */
+    size_t target_n;
+    size_t leaf_cap;
+};
+
+/* What one node is, while its targets are looked at. */
+struct current {
+    uint32_t index;
+    struct route_address address;
+    struct alias_answer answer;
+    const char *owner; /* for what it leads to */
+};
+
+/* --- nodes --- */
+
+/* "local@domain" as addresses are compared. */
+static char *key_of(struct expand *x, const struct route_address *a)
+{
+    return arena_printf(x->arena, "%s@%s", a->local, a->domain);
+}
+
+/* Adds a node for an address that was not met before. */
+static uint32_t add_node(struct expand *x, const char *key, const struct node *node)
+{
+    if (x->node_n == x->node_cap) {
+        x->node_cap = x->node_cap ? 2 * x->node_cap : 16;
+        x->nodes = mem_realloc(x->nodes, x->node_cap * sizeof *x->nodes);
+    }
+    x->nodes[x->node_n] = *node;
+    map_set(x->seen, key, (void *)(uintptr_t)(x->node_n + 1));
+    return x->node_n++;
+}
+
+static void add_edge(struct expand *x, uint32_t from, uint32_t to)
+{
+    struct node *n = &x->nodes[from];
+
+    if (!(n->edge_n & (n->edge_n - 1))) /* 0, and powers of two */
+        n->edges = mem_realloc(n->edges, (n->edge_n ? 2 * n->edge_n : 1) * sizeof *n->edges);
+    n->edges[n->edge_n++] = to;
+}
+
+/* --- leaves --- */
+
+static void add_chain(const struct expand *x, uint32_t index, struct buf *out)
+{
+    if (x->nodes[index].parent != NOBODY)
+        add_chain(x, x->nodes[index].parent, out); /* at most as deep as aliases.depth */
+    buf_printf(out, "%s%s", out->len ? " -> " : "", x->nodes[index].text);
+}
+
+static const char *chain_of(struct expand *x, uint32_t index, const char *last)
+{
+    struct buf chain = { 0 };
+    const char *r;
+
+    add_chain(x, index, &chain);
+    if (last)
+        buf_printf(&chain, " -> %s", last);
+    r = arena_strdup(x->arena, chain.data);
+    buf_free(&chain);
+    return r;
+}
+
+static struct alias_leaf *add_leaf(struct expand *x, const struct alias_leaf *leaf)
+{
+    struct alias_expansion *e = x->out;
+
+    if (e->n == x->leaf_cap) {
+        x->leaf_cap = x->leaf_cap ? 2 * x->leaf_cap : 8;
+        e->leaves = mem_realloc(e->leaves, x->leaf_cap * sizeof *e->leaves);
+    }
+    e->leaves[e->n] = *leaf;
+    return &e->leaves[e->n++];
+}
+
+static void set_error(struct alias_leaf *leaf, uint16_t class, uint16_t subject, uint16_t detail,
+                      const char *error)
+{
+    leaf->error = error;
+    leaf->status[0] = class;
+    leaf->status[1] = subject;
+    leaf->status[2] = detail;
+}
+
+static struct alias_leaf *add_node_leaf(struct expand *x, uint32_t index, enum alias_kind kind)
+{
+    const struct node *n = &x->nodes[index];
+    struct alias_leaf leaf = { .kind = kind,
+                               .flags = n->flags,
+                               .text = n->text,
+                               .len = strlen(n->text),
+                               .owner = n->owner,
+                               .chain = chain_of(x, index, NULL),
+                               .file = n->file,
+                               .line = n->line };
+
+    return add_leaf(x, &leaf);
+}
+
+/* Was there a leaf of this kind and text before? There is from now on. */
+static int seen_leaf(struct expand *x, enum alias_kind kind, const char *text)
+{
+    char *key = mem_printf("%d%s", kind, text);
+    int again = map_set(x->leaves, key, x) != NULL;
+
+    free(key);
+    x->out->duplicates += (size_t)again;
+    return again;
+}
+
+/* A leaf below the current node that is no address to ask again; NULL: it has been there. */
+static struct alias_leaf *add_target_leaf(struct expand *x, const struct current *c,
+                                          const struct alias_target *t, const char *text,
+                                          size_t len)
+{
+    struct alias_leaf leaf = { .kind = t->kind,
+                               .flags = t->flags,
+                               .len = len,
+                               .owner = c->owner,
+                               .file = t->file,
+                               .line = t->line };
+
+    if (seen_leaf(x, t->kind, text))
+        return NULL;
+    leaf.text = arena_strndup(x->arena, text, len);
+    leaf.chain = chain_of(x, c->index, leaf.text);
+    return add_leaf(x, &leaf);
+}
+
+/* --- targets --- */
+
+/* The user that the current node is: without the folder that was taken off. */
+static size_t own_len(const struct current *c)
+{
+    return c->answer.folder_at ? c->answer.folder_at - 1 : c->address.local_len;
+}
+
+static void add_local(struct expand *x, const struct current *c, const struct alias_target *t,
+                      const char *local, size_t len)
+{
+    char quoted[2 * POSTERN_LOCAL_MAX + 3], *text;
+    int own = len == own_len(c) && !memcmp(local, c->address.local, len);
+    struct alias_leaf *leaf;
+    int n = postern_address_quote(local, len, quoted, sizeof quoted);
+
+    if (n < 0)
+        return; /* it was an address when it was read */
+    text = mem_printf("%s@%s", quoted, c->address.domain);
+    leaf = add_target_leaf(x, c, t, text, strlen(text));
+    free(text);
+    if (leaf && own && c->answer.folder_at)
+        leaf->folder = arena_strdup(x->arena, c->address.local + c->answer.folder_at);
+}
+
+static void add_user(struct expand *x, const struct current *c, const struct alias_target *t)
+{
+    char local[POSTERN_LOCAL_MAX + 1];
+    int n;
+
+    if (t->flags & ALIAS_OWN) {
+        add_local(x, c, t, c->address.local, own_len(c));
+        return;
+    }
+    n = postern_address_unquote(t->text, t->len, local, sizeof local);
+    if (n < 0)
+        return; /* nor this */
+    for (int i = 0; i < n; i++)
+        local[i] = text_lower(local[i]);
+    add_local(x, c, t, local, (size_t)n);
+}
+
+/* Does the alias name itself? Then it is a delivery, as it is with every other mailer. */
+static int is_self(const struct current *c, const struct route_address *a)
+{
+    return a->local_len == own_len(c) && !memcmp(a->local, c->address.local, a->local_len) &&
+        strcmp(a->domain, c->address.domain) == 0;
+}
+
+static const char *full_text(struct expand *x, const struct route_address *a, const char *text)
+{
+    return a->parsed.domain ? arena_strdup(x->arena, text)
+                            : arena_printf(x->arena, "%s@%s", text, x->how->hostname);
+}
+
+static void add_address(struct expand *x, const struct current *c, const struct alias_target *t)
+{
+    struct node node = { .file = t->file, .line = t->line, .parent = c->index };
+    struct alias_target self = { .kind = ALIAS_LOCAL, .file = t->file, .line = t->line };
+    struct route_address a;
+    const char *why, *key;
+    uint32_t index;
+
+    if (route_address_init(&a, t->text, x->how->hostname, &why) < 0)
+        return; /* the reader took it: cannot be */
+    if (is_self(c, &a)) {
+        add_local(x, c, &self, a.local, a.local_len);
+        return;
+    }
+    node.flags = a.parsed.domain ? 0 : ALIAS_UNQUALIFIED;
+    key = key_of(x, &a);
+    index = (uint32_t)(uintptr_t)map_get(x->seen, key);
+    if (index) {
+        x->out->duplicates++;
+        x->nodes[index - 1].flags |= node.flags;
+        add_edge(x, c->index, index - 1);
+        return;
+    }
+    node.text = full_text(x, &a, t->text);
+    node.owner = c->owner;
+    node.depth = x->nodes[c->index].depth + 1;
+    add_edge(x, c->index, add_node(x, key, &node));
+}
+
+/* --- lists --- */
+
+static void add_error_leaf(struct expand *x, const struct current *c, const struct alias_target *t,
+                           const char *why)
+{
+    struct alias_leaf *leaf = add_target_leaf(x, c, t, t->text, t->len);
+
+    if (leaf)
+        set_error(leaf, 4, 3, 5,
+                  arena_printf(x->arena, "\"%s\" (%s:%u): %s", t->text, t->file, t->line, why));
+}
+
+static int count_target(struct expand *x)
+{
+    return x->target_n++ < (size_t)x->cfg->expansion_max ? 0 : -E2BIG;
+}
+
+static int add_members(struct expand *x, const struct current *c, const struct alias_target *t)
+{
+    struct alias_answer members;
+    struct alias_target member;
+    const char *why;
+    int empty = 1;
+
+    if (x->how->keep_lists) {
+        char *path = alias_path(x->cfg, t->file, t->text, &why);
+
+        if (path)
+            add_target_leaf(x, c, t, path, strlen(path));
+        else
+            add_error_leaf(x, c, t, why);
+        free(path);
+        return 0;
+    }
+    if (alias_members(x->how->set, t, &members, &why) < 0) {
+        add_error_leaf(x, c, t, why);
+        return 0;
+    }
+    while (alias_answer_next(&members, &member)) {
+        if (count_target(x) < 0)
+            return -E2BIG;
+        add_address(x, c, &member);
+        empty = 0;
+    }
+    if (empty)
+        add_error_leaf(x, c, t, "the list has no members");
+    return 0;
+}
+
+static void add_file(struct expand *x, const struct current *c, const struct alias_target *t)
+{
+    const char *why;
+    char *path = alias_path(x->cfg, t->file, t->text, &why);
+
+    if (path)
+        add_target_leaf(x, c, t, path, strlen(path));
+    else
+        add_error_leaf(x, c, t, why);
+    free(path);
+}
+
+static int add_target(struct expand *x, const struct current *c, const struct alias_target *t)
+{
+    switch (t->kind) {
+    case ALIAS_LOCAL:
+        add_user(x, c, t);
+        return 0;
+    case ALIAS_PIPE:
+        add_target_leaf(x, c, t, t->text, t->len);
+        return 0;
+    case ALIAS_FILE:
+        add_file(x, c, t);
+        return 0;
+    case ALIAS_INCLUDE:
+        return add_members(x, c, t);
+    default:
+        add_address(x, c, t);
+        return 0;
+    }
+}
+
+/* The list's owner as an address with a domain; if there is none, what it was. */
+static const char *owner_of(struct expand *x, const struct current *c)
+{
+    const struct alias_target *owner = &c->answer.owner;
+    struct route_address a;
+    const char *why;
+
+    if (!owner->kind || route_address_init(&a, owner->text, x->how->hostname, &why) < 0)
+        return x->nodes[c->index].owner;
+    return full_text(x, &a, owner->text);
+}
+
+static int add_targets(struct expand *x, struct current *c)
+{
+    size_t before = x->out->n + x->out->duplicates;
+    struct alias_target t;
+    int r = 0;
+
+    c->owner = owner_of(x, c);
+    if (c->answer.list && x->how->keep_lists) {
+        struct alias_leaf *leaf = add_node_leaf(x, c->index, ALIAS_LIST);
+
+        leaf->owner = c->owner;
+        return 0;
+    }
+    while (!r && alias_answer_next(&c->answer, &t)) {
+        r = count_target(x);
+        if (!r)
+            r = add_target(x, c, &t);
+    }
+    if (!r && x->out->n + x->out->duplicates == before && !x->nodes[c->index].edge_n) {
+        struct alias_leaf *leaf = add_node_leaf(x, c->index, ALIAS_LIST);
+
+        set_error(leaf, 4, 3, 5, "the list has no members");
+    }
+    return r;
+}
+
+/* --- the walk --- */
+
+/* 1 with the answer, 0: it is a leaf, -EAGAIN. */
+static int ask(struct expand *x, struct current *c, struct alias_source **source)
+{
+    int domain = x->how->domain(x->how->ctx, c->address.domain), r;
+    int unqualified = !!(x->nodes[c->index].flags & ALIAS_UNQUALIFIED);
+    struct alias_query q = {
+        .local = c->address.local,
+        .local_len = c->address.local_len,
+        .domain = c->address.domain,
+        .local_domain = unqualified || (domain & ALIAS_DOMAIN_LOCAL),
+        .virtual_domain = !!(domain & ALIAS_DOMAIN_VIRTUAL),
+    };
+    char *user, *at;
+
+    if (alias_lookup(x->how->set, &q, &c->answer))
+        return 1;
+    if (!x->how->users || !q.local_domain)
+        return 0;
+    user = arena_strdup(x->arena, c->address.local);
+    at = alias_subaddress(x->cfg) && *user ? strchr(user + 1, alias_subaddress(x->cfg)) : NULL;
+    if (at)
+        *at = '\0';
+    r = alias_users_lookup(x->how->users, user, &q, x->how->max_age, &c->answer, source);
+    if (r == -EAGAIN)
+        x->out->wanted = user;
+    if (r > 0) /* what is borrowed from his file must last: texts are copied, this is not */
+        c->answer.file = arena_strdup(x->arena, c->answer.file);
+    return r;
+}
+
+/* Nothing is known of the address: so mail for it goes there. The same user may have been named as
+ * local before: he gets it once. */
+static void add_address_leaf(struct expand *x, const struct current *c)
+{
+    const struct route_address *a = &c->address;
+    int local = x->nodes[c->index].flags & ALIAS_UNQUALIFIED ||
+        x->how->domain(x->how->ctx, a->domain) & ALIAS_DOMAIN_LOCAL;
+    char quoted[2 * POSTERN_LOCAL_MAX + 3], *key;
+    int again, n = postern_address_quote(a->local, a->local_len, quoted, sizeof quoted);
+
+    if (local && n > 0) {
+        key = mem_printf("%s@%s", quoted, a->domain);
+        again = seen_leaf(x, ALIAS_LOCAL, key);
+        free(key);
+        if (again)
+            return;
+    }
+    add_node_leaf(x, c->index, ALIAS_ADDRESS);
+}
+
+static int visit(struct expand *x, uint32_t index)
+{
+    struct alias_source *source = NULL;
+    struct current c = { .index = index };
+    const char *why;
+    int r;
+
+    if (x->nodes[index].depth > (uint32_t)x->cfg->depth) {
+        struct alias_leaf *leaf = add_node_leaf(x, index, ALIAS_ADDRESS);
+
+        set_error(leaf, 5, 4, 6,
+                  arena_printf(x->arena, "aliases nest deeper than %lld: %s",
+                               (long long)x->cfg->depth, leaf->chain));
+        return 0;
+    }
+    if (route_address_init(&c.address, x->nodes[index].text, x->how->hostname, &why) < 0)
+        return -EINVAL; /* it was one when it became a node */
+    r = ask(x, &c, &source);
+    if (!r)
+        add_address_leaf(x, &c);
+    else if (r > 0)
+        r = add_targets(x, &c);
+    alias_source_unref(&source);
+    return r;
+}
+
+/* --- circles --- */
+
+static void report_circle(struct expand *x, const uint32_t *path, uint32_t path_n, uint32_t back)
+{
+    struct alias_leaf *leaf;
+    struct buf text = { 0 };
+    uint32_t i = 0;
+
+    while (path[i] != back)
+        i++;
+    for (; i < path_n; i++)
+        buf_printf(&text, "%s -> ", x->nodes[path[i]].text);
+    buf_adds(&text, x->nodes[back].text);
+    leaf = add_node_leaf(x, back, ALIAS_ADDRESS);
+    set_error(leaf, 5, 4, 6, arena_printf(x->arena, "aliases go round in circles: %s", text.data));
+    buf_free(&text);
+}
+
+/* Depth first, on a path of its own: the graph may be deeper than our stack would like. */
+static void find_circles(struct expand *x)
+{
+    uint32_t *path = mem_alloc(x->node_n * sizeof *path), n = 1;
+
+    path[0] = 0;
+    x->nodes[0].state = 1;
+    while (n) {
+        struct node *node = &x->nodes[path[n - 1]];
+        uint32_t to;
+
+        if (node->next_edge == node->edge_n) {
+            node->state = 2;
+            n--;
+            continue;
+        }
+        to = node->edges[node->next_edge++];
+        if (x->nodes[to].state == 1) {
+            report_circle(x, path, n, to);
+        } else if (!x->nodes[to].state) {
+            x->nodes[to].state = 1;
+            path[n++] = to;
+        }
+    }
+    free(path);
+}
+
+/* --- the whole --- */
+
+static int run(struct expand *x, const char *address)
+{
+    struct node root = { .parent = NOBODY };
+    struct route_address a;
+    const char *why;
+    int r = 0;
+
+    if (route_address_init(&a, address, x->how->hostname, &why) < 0)
+        return -EINVAL;
+    root.text = full_text(x, &a, a.parsed.route ? a.parsed.local : address);
+    root.flags = a.parsed.domain ? 0 : ALIAS_UNQUALIFIED;
+    add_node(x, key_of(x, &a), &root);
+    for (uint32_t i = 0; i < x->node_n && !r; i++)
+        r = visit(x, i);
+    if (!r)
+        find_circles(x);
+    return r;
+}
+
+int alias_expand(const struct alias_expand *how, const char *address, struct alias_expansion *ret)
+{
+    struct expand x = { .how = how, .cfg = how->set->cfg, .out = ret };
+    int r;
+
+    memset(ret, 0, sizeof *ret);
+    ret->arena = x.arena = arena_new();
+    x.seen = map_new();
+    x.leaves = map_new();
+    r = run(&x, address);
+    if (r < 0)
+        ret->n = 0;
+    for (uint32_t i = 0; i < x.node_n; i++)
+        free(x.nodes[i].edges);
+    free(x.nodes);
+    map_free(&x.seen, NULL);
+    map_free(&x.leaves, NULL);
+    return r;
+}
+
+void alias_expansion_done(struct alias_expansion *e)
+{
+    free(e->leaves);
+    arena_free(&e->arena);
+    *e = (struct alias_expansion){ 0 };
+}

@@ -1,0 +1,10 @@
+/* Files of local domains, both dialects; and full names of a password file. */
+#include "fuzz-alias.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_syntax(ALIAS_SYNTAX_DOMAINS, data, size);
+    fuzz_syntax(ALIAS_SYNTAX_UCX_DOMAINS, data, size);
+    fuzz_syntax(ALIAS_SYNTAX_PASSWD, data, size);
+    return 0;
+}

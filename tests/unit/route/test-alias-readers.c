@@ -1,0 +1,352 @@
+/* The other syntaxes: sendmail's, JSON, members of lists, domains, full names; and encodings. */
+#include <errno.h>
+
+#include "alias-kit.h"
+
+struct bad {
+    const char *text, *complaint;
+};
+
+static void all_bad(enum alias_syntax syntax, const struct bad *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        kit_bad(syntax, cases[i].text, cases[i].complaint);
+}
+#define ALL_BAD(syntax, cases) all_bad(syntax, cases, sizeof(cases) / sizeof *(cases))
+
+/* --- sendmail --- */
+
+static void sendmail_aliases(void **state)
+{
+    (void)state;
+    kit_good(ALIAS_SYNTAX_SENDMAIL,
+             "# /etc/aliases\n"
+             "postmaster:    root\n"
+             "MAILER-DAEMON: postmaster\n"
+             "\n"
+             "sales: ann, bob@example.org,\n"
+             "  # within\n"
+             "\n"
+             "\t\"carol jones\"@example.net\n"
+             "staff: :include:/etc/mail/staff\n"
+             "owner-staff: ann\n"
+             "root: \\root, \"|/usr/bin/logger -t \\\"root, x\\\"\", /var/mail/archive\n"
+             "\"john smith\": john,\n"
+             "  jim",
+             "postmaster: root;\n"
+             "mailer-daemon: postmaster;\n"
+             "sales: ann, bob@example.org, \"carol jones\"@example.net;\n"
+             "staff: \"</etc/mail/staff\";\n"
+             "owner-staff: ann;\n"
+             "root: _root, \"|/usr/bin/logger -t \"\"root, x\"\"\", \">/var/mail/archive\";\n"
+             "\"john smith\": john, jim;\n",
+             NULL);
+}
+
+static void broken_sendmail_aliases(void **state)
+{
+    static const struct bad cases[] = {
+        { "  a: b\n",
+          "f:1:1: found a blank at the beginning of the line, expected the name of an "
+          "alias: nothing stands before to go on with" },
+        { "a b\n", "f:1:4: found the end of the line, expected ':' after the name of the alias" },
+        { "a:\nb: c\n",
+          "f:1:3: found the end of the line, expected an address (for the alias of line 1)" },
+        { "a: b,\nc: d\n",
+          "f:1:6: found the end of the line, expected an address (for the alias of line 1)" },
+        { "a: b c\n",
+          "f:1:4: found \"b c\", expected an address: this character needs a quoted "
+          "local part" },
+        { "a: \"b\n", "f:1:4: the quotes that open here do not close on their line" },
+        { "a: \"|x\" y\n", "f:1:9: found 'y', expected ',' (in the alias of line 1)" },
+        { "a: :include:\n", "f:1:4: expected the name of a file of addresses" },
+        { "a@b@c: d\n",
+          "f:1:1: found \"a@b@c\", expected the name of an alias: this character is not "
+          "allowed in a domain" },
+    };
+
+    (void)state;
+    ALL_BAD(ALIAS_SYNTAX_SENDMAIL, cases);
+}
+
+/* --- JSON --- */
+
+static void json_aliases(void **state)
+{
+    static const char *const warnings[] = {
+        "f:9:3: \"JOHN\" is defined in line 2 already: that one counts", NULL
+    };
+
+    (void)state;
+    kit_good(ALIAS_SYNTAX_JSON,
+             "{ \"$comment\": \"people, {[\\\"\",\n"
+             "  \"john\": \"jb134a\",\n"
+             "  \"sales\": [\"ann\", {\"address\": \"bob@example.org\"}, "
+             "{\"local\": \"sales\"}, \"*\"],\n"
+             "  \"ticket\": {\"pipe\": [\"/bin/t\", \"a b\"]}, \"t2\": \"|x y\",\n"
+             "  \"archive\": {\"file\": \"/var/a\"},\n"
+             "  \"announce\": {\"include\": \"/l/a\"},\n"
+             "  \"staff\": {\"owner\": \"ann\", \"members\": \"staff.list\"},\n"
+             "  \"info@museum.example.org\": [\"ann\"],\n"
+             "  \"JOHN\": \"x\" }\n",
+             "john: jb134a;\n"
+             "sales: ann, bob@example.org, _sales, *;\n"
+             "ticket: \"|/bin/t a b\";\n"
+             "t2: \"|x y\";\n"
+             "archive: \">/var/a\";\n"
+             "announce: \"</l/a\";\n"
+             "staff:: ann, \"staff.list\";\n"
+             "info@museum.example.org: ann;\n",
+             warnings);
+    kit_good(ALIAS_SYNTAX_JSON, " {} ", "", NULL);
+}
+
+static void broken_json_aliases(void **state)
+{
+    static const struct bad cases[] = {
+        { "", "f:1:1: found the end of the file, expected '{': an object of aliases" },
+        { "[]", "f:1:1: found '[', expected '{': an object of aliases" },
+        { "{\"a\" \"b\"}", "f:1:6: found '\"', expected ':' after the name of the alias" },
+        { "{\"a\": \"b\"} x", "f:1:12: found 'x', expected nothing more" },
+        { "{\"a\": \"b\"\n \"c\": \"d\"}", "f:2:2: found '\"', expected ',' or '}'" },
+        { "{\"a\": []}", "f:1:2: found [], expected a target at least" },
+        { "{\"a\": 7}", "f:1:2: found 7, expected a target: a text or an object" },
+        { "{\n \"a\": [\"b\", 7]}", "f:2:2#/1: found 7, expected a target: a text or an object" },
+        { "{\"a\": {\"adress\": \"b\"}}",
+          "f:1:2: found {\"adress\":\"b\"}, expected one of \"address\", \"local\", \"pipe\", "
+          "\"file\", \"include\" and its value" },
+        { "{\"a\": {\"owner\": \"b\"}}",
+          "f:1:2: found {\"owner\":\"b\"}, expected \"members\" beside \"owner\"" },
+        { "{\"a\": {\"members\": \"b\"}}",
+          "f:1:2: found nothing, expected \"owner\" with an address" },
+        { "{\"a\": {\"pipe\": [\"x\", 1]}}", "f:1:2: found 1, expected a word of a command" },
+        { "{\"a\": {\"pipe\": \"x\\ny\"}}",
+          "f:1:2: found a control character (code 10) in a command" },
+        { "{\"a\": [[[[[[[]]]]]]]}", "f:1:11: nested too deeply" },
+        { "{1: \"b\"}", "f:1:2: found 1, expected the name of an alias in quotes" },
+        { "{\"a\": \"b c\"}",
+          "f:1:2: found \"b c\", expected an address: this character needs a "
+          "quoted local part" },
+    };
+    struct kit k;
+
+    (void)state;
+    ALL_BAD(ALIAS_SYNTAX_JSON, cases);
+    kit_read(&k, ALIAS_SYNTAX_JSON, "{\"a\": \"b\", \"c\": [\"d\" \"e\"]}");
+    assert_int_equal(k.r, -EINVAL); /* jansson's words */
+    assert_int_equal(strncmp(k.report.errors.lines[0], "f:1:", 4), 0);
+    kit_done(&k);
+}
+
+/* --- members --- */
+
+static void a_ucx_list(void **state)
+{
+    static const char *const warnings[] = {
+        "f:2:1: found the jacket SMTP%\"...\": taken off",
+        "f:3:1: found a VMS address: read as <\"NODE::USER\">",
+        "f:4:14: found several addresses, expected one a line: taken apart", NULL
+    };
+    static const char *const more[] = {
+        "f:1:15: found a comment that does not begin in column 1: skipped",
+        "f:2:3: found a comment that does not begin in column 1: skipped", NULL
+    };
+
+    (void)state;
+    kit_good(ALIAS_SYNTAX_DIS, "! SALES.DIS  (list \"sales\")\nann@example.com\nbob@example.org\n",
+             "ann@example.com\nbob@example.org\n", NULL);
+    kit_good(ALIAS_SYNTAX_DIS,
+             "! STAFF.DIS\njones\n<\"SUMNOD::BORIS\">\nuser1%far.example@mail.z.com\n",
+             "jones\n\"SUMNOD::BORIS\"\nuser1%far.example@mail.z.com\n", NULL);
+    kit_good(ALIAS_SYNTAX_DIS,
+             "! MISTAKES.DIS\nSMTP%\"ann@example.com\"\nNODE::USER\n"
+             "ann@x.example, bob@x.example\n",
+             "ann@example.com\n\"NODE::USER\"\nann@x.example\nbob@x.example\n", warnings);
+    kit_good(ALIAS_SYNTAX_DIS, "ann@x.example ! Ann\n  ! Bob\n<bob@x.example>",
+             "ann@x.example\nbob@x.example\n", more);
+}
+
+static void broken_members(void **state)
+{
+    static const struct bad dis[] = {
+        { "a@b\n@OTHER.DIS\n",
+          "f:2:1: found \"@OTHER.DIS\", a list in a list, expected an address" },
+        { "a@b, ,c\n", "f:1:6: found nothing, expected an address" },
+        { "# no\n",
+          "f:1:1: found \"# no\", expected an address: this character needs a quoted "
+          "local part" },
+    };
+    static const struct bad include[] = {
+        { "a@b, c@d\n",
+          "f:1:1: found \"a@b, c@d\", expected an address: this character is not "
+          "allowed in a domain" },
+        { "Ann <a@b>\n",
+          "f:1:1: found \"Ann <a@b>\", expected an address: this character needs a "
+          "quoted local part" },
+    };
+    char *wide = mem_alloc(ALIAS_TEXT_MAX + 2);
+
+    (void)state;
+    ALL_BAD(ALIAS_SYNTAX_DIS, dis);
+    ALL_BAD(ALIAS_SYNTAX_INCLUDE, include);
+    memset(wide, 'a', ALIAS_TEXT_MAX + 1);
+    wide[ALIAS_TEXT_MAX + 1] = 0;
+    kit_bad(ALIAS_SYNTAX_INCLUDE, wide, "f:1:1: found a line of 8193 bytes, expected at most 8192");
+    free(wide);
+}
+
+static void an_included_file(void **state)
+{
+    (void)state;
+    kit_good(ALIAS_SYNTAX_INCLUDE, "# members\n! of it\n\n  ann@example.com  \n<bob>\n",
+             "ann@example.com\nbob\n", NULL);
+}
+
+/* --- domains --- */
+
+/* The domains in their order, a line each. */
+static void domains(enum alias_syntax syntax, const char *text, const char *expected,
+                    const char *const *warnings)
+{
+    struct buf names = { 0 };
+    struct alias_record rec;
+    struct kit k;
+    size_t at = 0, n = 0;
+
+    kit_read(&k, syntax, text);
+    assert_int_equal(k.r, 0);
+    while (alias_map_next(&k.map, &at, &rec))
+        buf_printf(&names, "%.*s\n", (int)rec.name_len, rec.name);
+    assert_string_equal(names.data, expected);
+    for (; warnings && warnings[n]; n++)
+        assert_string_equal(k.report.warnings.lines[n], warnings[n]);
+    assert_int_equal(k.report.warnings.n, n);
+    buf_free(&names);
+    kit_done(&k);
+}
+
+static void host_aliases(void **state)
+{
+    static const char *const twice[] = { "f:3:1: \"example.com\" is in line 1 already", NULL };
+
+    (void)state;
+    domains(ALIAS_SYNTAX_DOMAINS, "example.com\nmiguel.example.com\nmuseum.example.org\n",
+            "example.com\nmiguel.example.com\nmuseum.example.org\n", NULL);
+    domains(ALIAS_SYNTAX_DOMAINS,
+            "! sample 2: cluster members\nhuey.example.com\n  # in\nlouey.example.com ! out\n",
+            "huey.example.com\nlouey.example.com\n", NULL);
+    domains(ALIAS_SYNTAX_DOMAINS, "EXAMPLE.COM.\n\nexample.com\nMail.Example.COM\n",
+            "example.com\nmail.example.com\n", twice);
+    kit_bad(ALIAS_SYNTAX_DOMAINS, "a.example b.example\n",
+            "f:1:11: found 'b', expected one domain a line");
+    kit_bad(ALIAS_SYNTAX_DOMAINS, "[192.0.2.1]\n",
+            "f:1:1: found '[', expected a domain: an address literal is none");
+    kit_bad(ALIAS_SYNTAX_DOMAINS, "a\xc2\xa0.example\n",
+            "f:1:1: found \"a\xc2\xa0.example\", expected a domain: the domain is no valid "
+            "internationalized name");
+    kit_bad(ALIAS_SYNTAX_DOMAINS, "a..example\n",
+            "f:1:1: found \"a..example\", expected a domain: the domain has an empty label");
+}
+
+static void local_aliases_of_ucx(void **state)
+{
+    static const char *const warnings[] = {
+        "f:1:1: \"alias1\" is unqualified, and matches only mail addressed so",
+        "f:2:3: found a comment that does not begin in column 1: skipped",
+        "f:3:1: UCX took names of 64 characters at most; here it counts", NULL
+    };
+    struct buf many = { 0 };
+    struct kit k;
+
+    (void)state;
+    domains(ALIAS_SYNTAX_UCX_DOMAINS, "!\n! common\n!\nHUEY.example.com\nlouey.example.com\n",
+            "huey.example.com\nlouey.example.com\n", NULL);
+    domains(ALIAS_SYNTAX_UCX_DOMAINS,
+            "alias1\n  ! indented, so not a comment\n"
+            "this-name-is-longer-than-sixty-four-characters.department.example.com\n",
+            "alias1\nthis-name-is-longer-than-sixty-four-characters.department.example.com\n",
+            warnings);
+    for (int i = 1; i <= 257; i++)
+        buf_printf(&many, "h%d.example.com\n", i);
+    kit_read(&k, ALIAS_SYNTAX_UCX_DOMAINS, many.data);
+    assert_int_equal(k.r, 0);
+    assert_int_equal(k.map.record_n, 257);
+    assert_int_equal(k.report.warnings.n, 1);
+    assert_string_equal(k.report.warnings.lines[0],
+                        "f:256:1: UCX took 255 names at most; here all count");
+    kit_done(&k);
+    buf_free(&many);
+}
+
+/* --- full names --- */
+
+static void full_names_of_a_password_file(void **state)
+{
+    static const char *const warnings[] = {
+        "f:3:12: \"JOHN.DOE\" is the name of several users, and so of none", NULL
+    };
+
+    (void)state;
+    kit_good(ALIAS_SYNTAX_PASSWD,
+             "bjones:x:1:1:Beth  M. Jones,Room 7:/h:/bin/sh\n"
+             "jd:x:2:2:John Doe:/h:\n"
+             "john:x:3:3:JOHN DOE:/h:\n"
+             "john:x:3:3:\n"
+             "gnats:x:41:41:Gnats Bug-Reporting System (admin):/var:\n"
+             "daemon:x:1:1:daemon:/:\n"
+             "knuth:x:4:4:D. &:/h:\n"
+             "rene:x:5:5:Ren\xc3\xa9 O'Neil:/h:\n",
+             "beth.m.jones: bjones;\nd.knuth: knuth;\nren\xc3\xa9.o'neil: rene;\n", warnings);
+}
+
+/* --- encodings --- */
+
+static void encodings_and_line_ends(void **state)
+{
+    static const char *const mcs[] = { "f: not UTF-8: read as DEC Multinational (Latin-1)", NULL };
+
+    (void)state;
+    kit_good(ALIAS_SYNTAX_INCLUDE, "\xef\xbb\xbfren\xc3\xa9@x.example\r\n",
+             "ren\xc3\xa9@x.example\n", NULL);
+    kit_good(ALIAS_SYNTAX_INCLUDE, "ren\xe9@x.example\rc\xf7ur\rcha\xfd\n",
+             "ren\xc3\xa9@x.example\nc\xc5\x93ur\ncha\xc3\xbf\n", mcs);
+    kit_bad(ALIAS_SYNTAX_INCLUDE, "a\r\nb\r\n\x85",
+            "f:3:1: found a control character (code 133), expected text");
+}
+
+static void nuls_are_allowed_at_the_end_only(void **state)
+{
+    static const char padded[] = "ann: b;\n\0\0\0", broken[] = "ann:\0b;\n";
+    struct kit k;
+
+    (void)state;
+    kit_read_bytes(&k, ALIAS_SYNTAX_TCPWARE, padded, sizeof padded);
+    assert_int_equal(k.r, 0);
+    assert_string_equal(k.printed.data, "ann: b;\n");
+    kit_done(&k);
+    kit_read_bytes(&k, ALIAS_SYNTAX_TCPWARE, broken, sizeof broken - 1);
+    assert_int_equal(k.r, -EINVAL);
+    assert_string_equal(k.report.errors.lines[0],
+                        "f:1:5: found a control character (code 0), expected text");
+    kit_done(&k);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sendmail_aliases),
+        cmocka_unit_test(broken_sendmail_aliases),
+        cmocka_unit_test(json_aliases),
+        cmocka_unit_test(broken_json_aliases),
+        cmocka_unit_test(a_ucx_list),
+        cmocka_unit_test(broken_members),
+        cmocka_unit_test(an_included_file),
+        cmocka_unit_test(host_aliases),
+        cmocka_unit_test(local_aliases_of_ucx),
+        cmocka_unit_test(full_names_of_a_password_file),
+        cmocka_unit_test(encodings_and_line_ends),
+        cmocka_unit_test(nuls_are_allowed_at_the_end_only),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,362 @@
+/* Sets: several sources in their order, and what happens when files change under them. */
+#include <pthread.h>
+#include <sys/time.h>
+
+#include "alias-world.h"
+#include "route/alias-set.h"
+
+static void replace(const struct world *w, const char *name, const char *text)
+{
+    char *from AUTO_FREE = scratch_path(&w->scratch, "new");
+    char *to AUTO_FREE = scratch_path(&w->scratch, name);
+
+    world_file(w, "new", text);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void folder(const struct world *w, const char *name)
+{
+    char *path AUTO_FREE = scratch_path(&w->scratch, name);
+
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void the_first_source_that_has_a_name_counts(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "node");
+    folder(&w, "common");
+    world_file(&w, "smtp_aliases", "ann: first;\n");
+    world_file(&w, "aliases", "ann: second\nbob: second\nsales: second\n");
+    world_file(&w, "more.json", "{\"bob\": \"third\", \"cid\": \"third\"}");
+    world_file(&w, "passwd", "dora:x:1:1:Dora Dee:/:\neve:x:1:1:Cid:/:\n");
+    world_file(&w, "node/SALES.DIS", "n@far.example\n");
+    world_file(&w, "node/Buyers.dis", "n@far.example\n");
+    world_file(&w, "node/readme.txt", "not a list\n");
+    world_file(&w, "common/BUYERS.DIS", "c@far.example\n");
+    world_file(&w, "common/ops.DIS", "c@far.example\nbob\n");
+    world_file(&w, "hosts", "museum.example.org\n");
+    world_file(&w, "UCX$SMTP_LOCAL_ALIASES.TXT", "! ours\nother.example\n");
+    world_good(&w,
+               "\"files\": [{\"path\": \"@DIR@/smtp_aliases\"}, {\"path\": \"@DIR@/aliases\"},"
+               " {\"path\": \"@DIR@/more.json\"}],"
+               "\"lists\": [\"@DIR@/node\", \"@DIR@/common\"], \"full_names\": \"@DIR@/passwd\","
+               "\"domain_files\": [\"@DIR@/hosts\", \"@DIR@/UCX$SMTP_LOCAL_ALIASES.TXT\"]");
+    world_expect(&w, "ann", "address first@gw.example.com\n");
+    world_expect(&w, "bob", "address second@gw.example.com\n");
+    world_expect(&w, "cid", "address third@gw.example.com\n");
+    world_expect(&w, "dora.dee", "address dora@gw.example.com\n");
+    world_expect(&w, "sales", "address second@gw.example.com\n");
+    world_expect(&w, "buyers", "address n@far.example\n");
+    world_expect(&w, "OPS@example.com", "address c@far.example\naddress second@gw.example.com\n");
+    assert_int_equal(alias_set_whole(w.set), 1);
+    assert_int_equal(alias_set_count(w.set), 1 + 3 + 2 + 1 + 3);
+    assert_true(alias_set_bytes(w.set) > 500);
+    assert_int_equal(alias_set_domain(w.set, "museum.example.org", NULL, NULL), 1);
+    {
+        const char *file;
+        uint32_t line;
+
+        assert_int_equal(alias_set_domain(w.set, "other.example", &file, &line), 1);
+        assert_int_equal(line, 2);
+        assert_string_equal(world_line(&w, file), "UCX$SMTP_LOCAL_ALIASES.TXT");
+    }
+    assert_int_equal(alias_set_domain(w.set, "example.com", NULL, NULL), 0);
+    world_done(&w);
+}
+
+static void nothing_changed_is_nothing_new(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "l");
+    world_file(&w, "a", "ann: \"<m\";\n");
+    world_file(&w, "m", "x@far.example\n");
+    world_file(&w, "l/S.DIS", "y@far.example\n");
+    world_good(&w,
+               "\"files\": [{\"path\": \"@DIR@/a\"}], \"lists\": [\"@DIR@/l\"],"
+               "\"roots\": [\"@DIR@\"]");
+    assert_int_equal(world_load(&w), 0);
+    replace(&w, "m", "z@far.example\n");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "ann", "address z@far.example\n");
+    assert_int_equal(world_load(&w), 0);
+    replace(&w, "l/T.DIS", "t@far.example\n");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "t", "address t@far.example\n");
+    {
+        char *path AUTO_FREE = scratch_path(&w.scratch, "l/S.DIS");
+
+        unlink(path);
+    }
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "s", "address s@gw.example.com\n");
+    assert_int_equal(world_load(&w), 0);
+    world_done(&w);
+}
+
+static void a_broken_version_keeps_the_one_before_and_is_told_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: bob;\n");
+    world_file(&w, "b", "jim: joe;\n");
+    world_good(&w, "\"files\": [{\"path\": \"@DIR@/a\"}, {\"path\": \"@DIR@/b\"}]");
+    replace(&w, "a", "ann: eve;\n\nann; bob\n");
+    replace(&w, "b", "jim: jack;\n");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(w.report.errors.n, 1);
+    assert_string_equal(world_line(&w, w.report.errors.lines[0]),
+                        "a:3:4: found ';', expected ':' after the name of the alias (the entry "
+                        "that began in line 3); the version that was read before stays");
+    world_expect(&w, "ann", "address bob@gw.example.com\n");
+    world_expect(&w, "jim", "address jack@gw.example.com\n");
+    assert_int_equal(alias_set_whole(w.set), 1);
+    assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.errors.n, 0);
+    replace(&w, "a", "ann: eve;\nbroken\n");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(w.report.errors.n, 1);
+    replace(&w, "a", "ann: eve;\n");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(w.report.errors.n, 0);
+    world_expect(&w, "ann", "address eve@gw.example.com\n");
+    {
+        char *path AUTO_FREE = scratch_path(&w.scratch, "a");
+
+        unlink(path);
+    }
+    assert_int_equal(world_load(&w), 1);
+    assert_string_equal(world_line(&w, w.report.errors.lines[0]),
+                        "a: No such file or directory; the version that was read before stays");
+    assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.errors.n, 0);
+    world_expect(&w, "ann", "address eve@gw.example.com\n");
+    world_done(&w);
+}
+
+static void without_a_version_before_the_set_is_not_whole(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: bob\n");
+    world_file(&w, "b", "jim: joe;\n");
+    world_config(&w,
+                 "\"files\": [{\"path\": \"@DIR@/a\"}, {\"path\": \"@DIR@/b\"}],"
+                 "\"lists\": [\"@DIR@/none\"]");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(w.report.errors.n, 2);
+    assert_int_equal(alias_set_whole(w.set), 0);
+    world_expect(&w, "jim", "address joe@gw.example.com\n");
+    assert_int_equal(world_load(&w), 0);
+    replace(&w, "a", "ann: bob;\n");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(alias_set_whole(w.set), 1);
+    world_done(&w);
+}
+
+static void who_walks_an_old_set_keeps_it(void **state)
+{
+    struct alias_query q = { .local = "ann", .local_len = 3, .domain = "", .local_domain = 1 };
+    struct alias_set *mine;
+    struct alias_answer answer;
+    struct alias_target t;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: bob;\n");
+    world_good(&w, "\"files\": [{\"path\": \"@DIR@/a\"}]");
+    mine = alias_set_ref(w.set);
+    assert_int_equal(alias_lookup(mine, &q, &answer), 1);
+    assert_int_equal(answer.how, ALIAS_BY_NAME);
+    assert_int_equal(answer.line, 1);
+    replace(&w, "a", "ann: eve;\n");
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(alias_answer_next(&answer, &t), 1);
+    assert_string_equal(t.text, "bob");
+    assert_int_equal(alias_answer_next(&answer, &t), 0);
+    alias_set_unref(&mine);
+    assert_null(mine);
+    world_done(&w);
+}
+
+static void links_do_not_lead_out_of_the_roots(void **state)
+{
+    char *link_path;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "in");
+    world_file(&w, "out", "x@far.example\n");
+    world_file(&w, "in/good", "x@far.example\n");
+    link_path = scratch_path(&w.scratch, "in/link");
+    assert_int_equal(symlink("../out", link_path), 0);
+    free(link_path);
+    world_file(&w, "a", "bad: \"<@DIR@/in/link\";\ngood: \"<in/good\";\nbeside: \"<inn\";\n");
+    world_good(&w, "\"files\": [{\"path\": \"@DIR@/a\"}], \"roots\": [\"@DIR@/in/\"]");
+    assert_int_equal(w.report.warnings.n, 2);
+    assert_non_null(strstr(w.report.warnings.lines[0], "a:1: "));
+    assert_non_null(strstr(w.report.warnings.lines[0], "the links on the way lead out"));
+    assert_non_null(strstr(w.report.warnings.lines[1], "\"inn\" cannot be used"));
+    world_expect(&w, "good", "address x@far.example\n");
+    world_expect(&w, "bad", "include in/link 4.3.5\n");
+    assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.warnings.n, 0);
+    world_done(&w);
+}
+
+static void vms_file_names_become_paths(void **state)
+{
+    static const struct {
+        const char *spec, *path;
+    } cases[] = {
+        { "USERS:[OPER1]STAFF.LIST", "/u/oper1/staff.list" },
+        { "users:[000000]X.", "/u/x" },
+        { "USERS:<A.B-C>D.E", "/u/a/b-c/d.e" },
+        { "USERS:SMTP_ALIASES.", "/u/smtp_aliases" },
+        { "DISK$USER:[L]A.LIST", "/d/l/a.list" },
+        { "NONE:[L]A.LIST", NULL },
+        { "USERS:[-]X.Y", NULL },
+        { "USERS:[A..B]X.Y", NULL },
+        { "USERS:[A", NULL },
+        { "USERS:[A]", NULL },
+        { "USERS:[A]B:C", NULL },
+        { "USERS:[A/../../../etc]PASSWD", NULL },
+        { "[A]B.C", NULL },
+        { "/u/x/../../etc/passwd", NULL },
+        { "/ux", NULL },
+        { "/u/", NULL },
+        { "/u/x", "/u/x" },
+        { "x", "/u/f/x" },
+        { "..", NULL },
+    };
+    static const char *const logicals[] = { "USERS=/u", "DISK$USER=/d/" },
+                             *const roots[] = { "/u", "/d" };
+    struct config_aliases cfg = { .logicals = { 2, logicals }, .roots = { 2, roots } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *why = NULL;
+        char *path = alias_path(&cfg, "/u/f/aliases", cases[i].spec, &why);
+
+        if (cases[i].path)
+            assert_string_equal(path, cases[i].path);
+        else
+            assert_true(!path && why);
+        free(path);
+    }
+}
+
+static void bad_settings_are_refused_with_words(void **state)
+{
+    static const struct {
+        const char *section, *complaint;
+    } cases[] = {
+        { "\"roots\": [\"/a\", \"b\"]",
+          "#/aliases/roots/1: found \"b\", expected a path that begins with '/'" },
+        { "\"lists\": \"b\"",
+          "#/aliases/lists: found \"b\", expected a path that begins with '/'" },
+        { "\"domain_files\": \"b\"",
+          "#/aliases/domain_files: found \"b\", expected a path that begins with '/'" },
+        { "\"logicals\": \"U=v\"", "#/aliases/logicals: found \"U=v\", expected \"NAME=/folder\"" },
+        { "\"user_file\": \"../x\"",
+          "#/aliases/user_file: found \"../x\", expected the name of a file in the users' homes" },
+        { "\"subaddress\": \"++\"",
+          "#/aliases/subaddress: found \"++\", expected one of + - = # _, or \"\"" },
+        { "\"files\": [{\"syntax\": \"json\"}]",
+          "#/aliases/files/0: the required key \"path\" is missing" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config_errors errors = { 0 };
+        char *dir, *json;
+        struct world w;
+
+        world_init(&w);
+        dir = world_text(&w, "@DIR@");
+        json = mem_printf("{\"aliases\": {%s}}", cases[i].section);
+        scratch_file(&w.scratch, "a.json", json);
+        config_load(dir, NULL, &w.cfg, &errors);
+        assert_int_equal(errors.n, 1);
+        assert_non_null(strstr(errors.lines[0], "a.json"));
+        assert_string_equal(strchr(errors.lines[0], '#'), cases[i].complaint);
+        config_errors_free(&errors);
+        free(json);
+        free(dir);
+        world_done(&w);
+    }
+}
+
+/* The thread that loads and those that look up share nothing but what is counted. */
+struct reading {
+    struct alias_set *set;
+    int good;
+};
+
+static void *read_on(void *ctx)
+{
+    struct reading *r = ctx;
+    struct alias_expand how = { .set = r->set, .hostname = "gw", .domain = world_domain };
+
+    for (int i = 0; i < 2000; i++) {
+        struct alias_expansion e;
+
+        alias_expand(&how, "ann", &e);
+        r->good += e.n == 1;
+        alias_expansion_done(&e);
+    }
+    alias_set_unref(&r->set);
+    return NULL;
+}
+
+static void sets_are_read_while_others_are_loaded(void **state)
+{
+    struct reading reading;
+    pthread_t thread;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: bob;\n");
+    world_good(&w, "\"files\": [{\"path\": \"@DIR@/a\"}]");
+    reading = (struct reading){ alias_set_ref(w.set), 0 };
+    assert_int_equal(pthread_create(&thread, NULL, read_on, &reading), 0);
+    for (int i = 0; i < 20; i++) {
+        char *text AUTO_FREE = mem_printf("ann: bob%d;\n", i);
+
+        replace(&w, "a", text);
+        assert_int_equal(world_load(&w), 1);
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(reading.good, 2000);
+    world_done(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_source_that_has_a_name_counts),
+        cmocka_unit_test(nothing_changed_is_nothing_new),
+        cmocka_unit_test(a_broken_version_keeps_the_one_before_and_is_told_once),
+        cmocka_unit_test(without_a_version_before_the_set_is_not_whole),
+        cmocka_unit_test(who_walks_an_old_set_keeps_it),
+        cmocka_unit_test(links_do_not_lead_out_of_the_roots),
+        cmocka_unit_test(vms_file_names_become_paths),
+        cmocka_unit_test(bad_settings_are_refused_with_words),
+        cmocka_unit_test(sets_are_read_while_others_are_loaded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
