@@ -105,12 +105,14 @@ int cli_check(int argc, char **argv)
 
         if (page)
             return refresh(page);
+        if (!strcmp(argv[i], "--schema"))
+            return cli_schema();
         if (!taken)
             taken = cli_common_option(&common, argc, argv, &i);
         if (taken < 0)
             return EX_USAGE;
         if (!taken)
-            return cli_usage("check", "\"%s\" is not understood; it takes --config DIR and --json",
+            return cli_usage("check", "\"%s\" is not understood; it takes --config DIR, --json, and --schema",
                              argv[i]);
     }
     check(&common, &c);

@@ -32,6 +32,11 @@ int cli_error(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3
 
 /* Loads the configuration or prints its errors, one a line. 0 or a sysexits code. */
 int cli_load_config(const struct cli_common *c, struct config **ret);
+/* For who only asks the running gateway: what is wrong with the configuration is of no matter as
+ * long as control.socket is to be had (or its default). 0, or a sysexits code when nothing can be
+ * read (printed). *ret_broken: how many errors there are; cli_note_broken says so, if any. */
+int  cli_load_control(const struct cli_common *c, struct config **ret, size_t *ret_broken);
+void cli_note_broken(const struct config *cfg, size_t broken);
 /* Prints them. EX_CONFIG, or EX_NOINPUT when something could not be read. */
 int cli_print_errors(const struct config_errors *e);
 
@@ -56,7 +61,9 @@ int cli_run(int argc, char **argv);
 int cli_worker(int argc, char **argv); /* by the supervisor, not by people */
 int cli_reload(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_schema(void); /* check --schema */
 int cli_route(int argc, char **argv);
+int cli_address(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_sendmail(int argc, char **argv); /* called as sendmail */
 int cli_mailq(int argc, char **argv);    /* called as mailq */

@@ -111,6 +111,28 @@ int cli_load_config(const struct cli_common *c, struct config **ret)
     return code;
 }
 
+int cli_load_control(const struct cli_common *c, struct config **ret, size_t *ret_broken)
+{
+    struct config_errors errors = { 0 };
+    int code = 0;
+
+    config_load(c->config_dir, c->state, ret, &errors);
+    *ret_broken = errors.n;
+    if (!*ret)
+        code = cli_print_errors(&errors);
+    config_errors_free(&errors);
+    return code;
+}
+
+void cli_note_broken(const struct config *cfg, size_t broken)
+{
+    if (broken)
+        fprintf(stderr,
+                "postern: the configuration in %s has errors ('postern check' shows them); all "
+                "that was taken from it is control.socket: %s\n",
+                cfg->source, cfg->control.socket);
+}
+
 int cli_no_arguments(struct cli_common *c, int argc, char **argv)
 {
     cli_common_init(c);

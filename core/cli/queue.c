@@ -1,4 +1,4 @@
-/* cli/queue.c: postern queue list|show|retry|hold|release|remove.
+/* cli/queue.c: postern queue list|show|retry|hold|release|remove|analyze.
  *
  * Asks the running gateway, a page at a time. When none is running, list and show read the spool
  * themselves: what waits can always be seen. */
@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "cli/cli.h"
+#include "cli/queue_analyze.h"
 #include "queue/queue.h"
 #include "spool/spool.h"
 #include "util/cleanup.h"
@@ -26,6 +27,7 @@ struct query {
     size_t printed;
     json_int_t touched;
     int show;
+    int repair; /* analyze */
 };
 
 static const char *string(const json_t *o, const char *key)
@@ -298,6 +300,8 @@ static int option(struct query *q, int argc, char **argv, int *i)
         r = q->filter.held = 1;
     else if (!strcmp(argv[*i], "--all"))
         r = q->filter.all = 1;
+    else if (!strcmp(argv[*i], "--repair"))
+        r = q->repair = 1;
     return r;
 }
 
@@ -338,6 +342,11 @@ static int run_query(struct query *q)
 
     if (code)
         return code;
+    if (!strcmp(q->action, "analyze")) {
+        code = queue_analyze_cli(cfg, q->repair, q->common.json);
+        config_free(&cfg);
+        return code;
+    }
     workers = control_workers(cfg, listing, &code);
     if (workers >= 0)
         code = ask_all(q, cfg, workers, listing);
@@ -350,17 +359,23 @@ static int run_query(struct query *q)
 int cli_queue(int argc, char **argv)
 {
     struct query q = { 0 };
-    int code;
+    int code, analyze;
 
     cli_common_init(&q.common);
     code = parse(&q, argc, argv);
     if (code)
         return code;
     q.show = !strcmp(q.action, "show");
-    if (!q.show && strcmp(q.action, "list") && !is_action(q.action))
+    analyze = !strcmp(q.action, "analyze");
+    if (!q.show && !analyze && strcmp(q.action, "list") && !is_action(q.action))
         return cli_usage("queue",
-                         "unknown action %s; expected list, show, retry, hold, release or remove",
+                         "unknown action %s; expected list, show, retry, hold, release, remove or "
+                         "analyze",
                          q.action);
+    if (analyze && named_any(&q.filter))
+        return cli_usage("queue", "analyze looks at everything: it takes --repair and --json only");
+    if (q.repair && !analyze)
+        return cli_usage("queue", "--repair is for analyze");
     if (q.show && !q.filter.id)
         return cli_usage("queue", "show needs a queue id");
     if (is_action(q.action) && !named_any(&q.filter))

@@ -10,15 +10,23 @@ int cli_reload(int argc, char **argv)
     struct config *cfg = NULL;
     struct control_client *cc = NULL;
     json_t *answer = NULL;
+    size_t broken = 0;
     int code;
 
     code = cli_no_arguments(&c, argc, argv);
     if (code)
         return code;
-    code = cli_load_config(&c, &cfg);
-    if (!code)
-        code = control_connect(cfg, "M", 0, &cc);
-    if (!code)
+    code = cli_load_control(&c, &cfg, &broken);
+    if (code)
+        return code;
+    code = control_connect(cfg, "M", 0, &cc);
+    if (code) { /* else the gateway itself says what is wrong with it */
+        cli_note_broken(cfg, broken);
+        fputs(
+            "postern: if control.socket was changed since the gateway was started, send SIGHUP to "
+            "its supervisor instead\n",
+            stderr);
+    } else
         answer = control_ask(cc, json_pack("{s:s}", "verb", "reload"), &code);
     if (answer && !code && c.json)
         puts("{\"reloaded\": true}");

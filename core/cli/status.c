@@ -1,4 +1,6 @@
 /* cli/status.c: postern status [--json]: what the running gateway is doing. */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +8,8 @@
 
 #include "cli/cli.h"
 #include "util/text.h"
+
+#define STATUS_PATIENCE_MSEC 3000 /* with each worker */
 
 static json_int_t number(const json_t *o, const char *key)
 {
@@ -85,14 +89,31 @@ static void add_up(json_t *to, json_t *from)
     }
 }
 
+/* A worker that stands still does not answer, and that is just when somebody asks. */
+static int answers(const struct control_client *cc)
+{
+    struct pollfd p = { .fd = control_fd(cc), .events = POLLIN };
+    int r;
+
+    do
+        r = poll(&p, 1, STATUS_PATIENCE_MSEC);
+    while (r < 0 && errno == EINTR);
+    return r != 0;
+}
+
 static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
 {
+    static const char question[] = "{\"verb\":\"status\"}\n";
     struct control_client *cc = NULL;
     json_t *answer = NULL;
     int code = control_connect_worker(cfg, i, &cc);
 
     if (!code)
-        answer = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
+        control_send_bytes(cc, question, sizeof question - 1);
+    if (!code && !answers(cc))
+        code = cli_error(EX_TEMPFAIL, "worker %u does not answer; what it holds is not counted", i);
+    if (!code)
+        answer = control_answer_read(cc, &code);
     control_close(&cc);
     if (code || !answer) {
         json_decref(answer);
@@ -111,7 +132,8 @@ static int is_ready(const json_t *worker)
     return !strcmp(string(worker, "state"), "ready");
 }
 
-/* The whole gateway in one object: the workers' numbers added up, and what the supervisor says. */
+/* The whole gateway in one object: the workers' numbers added up, and what the supervisor says.
+ * With an answer and a code, some worker said nothing (printed). */
 static int gather(const struct config *cfg, json_t **ret)
 {
     struct control_client *cc = NULL;
@@ -122,20 +144,57 @@ static int gather(const struct config *cfg, json_t **ret)
     if (!code)
         top = control_ask(cc, json_pack("{s:s}", "verb", "status"), &code);
     control_close(&cc);
+    if (code) {
+        json_decref(top);
+        return code;
+    }
     json_array_foreach (json_object_get(top, "workers"), i, w) {
-        if (!code && is_ready(w))
-            code = ask_worker(cfg, (unsigned)i, &sum);
+        int r = is_ready(w) ? ask_worker(cfg, (unsigned)i, &sum) : 0;
+
+        code = code ? code : r;
     }
-    if (!code && !sum)
-        sum = json_object(); /* no worker is up: still the supervisor has much to say */
-    if (!code) {
-        json_object_update(sum, top); /* pid and up are the supervisor's */
-        *ret = sum;
-        sum = NULL;
-    }
-    json_decref(sum);
+    if (!sum)
+        sum = json_object();      /* no worker is up: still the supervisor has much to say */
+    json_object_update(sum, top); /* pid and up are the supervisor's */
     json_decref(top);
+    *ret = sum;
     return code;
+}
+
+static double seconds(const json_t *o)
+{
+    return json_number_value(json_object_get(o, "seconds"));
+}
+
+/* Below its line: what it has done, and what it is doing now. */
+static void print_doing(const json_t *w)
+{
+    const json_t *doing = json_object_get(w, "doing"), *h;
+    size_t i;
+
+    printf("           accepted %" JSON_INTEGER_FORMAT ", delivered %" JSON_INTEGER_FORMAT
+           ", deferred %" JSON_INTEGER_FORMAT ", failed %" JSON_INTEGER_FORMAT
+           ", %" JSON_INTEGER_FORMAT " connections\n",
+           number(w, "accepted"), number(w, "delivered"), number(w, "deferred"),
+           number(w, "failed"), number(w, "connections"));
+    if (json_is_object(doing))
+        printf("           in %s%s%s for %.1fs\n", string(doing, "plugin"),
+               *string(doing, "id") ? " with " : "", string(doing, "id"), seconds(doing));
+    json_array_foreach (json_object_get(w, "holding"), i, h)
+        printf("           %s holds %s for %.1fs\n", string(h, "plugin"), string(h, "id"),
+               seconds(h));
+}
+
+static void print_sandbox(const json_t *w)
+{
+    json_int_t abi = number(w, "sandbox");
+
+    if (strcmp(string(w, "state"), "ready") != 0)
+        putchar('\n');
+    else if (abi)
+        printf(", sandboxed (Landlock %" JSON_INTEGER_FORMAT ")\n", abi);
+    else
+        puts(", not sandboxed");
 }
 
 static void print_workers(const json_t *answer)
@@ -143,11 +202,15 @@ static void print_workers(const json_t *answer)
     json_t *w;
     size_t i;
 
-    json_array_foreach (json_object_get(answer, "workers"), i, w)
+    json_array_foreach (json_object_get(answer, "workers"), i, w) {
         printf("worker %zu   pid %" JSON_INTEGER_FORMAT ", %s, shard %" JSON_INTEGER_FORMAT
-               ", %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " in flight\n",
+               ", %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT " in flight",
                i, number(w, "pid"), string(w, "state"), number(w, "shard"), number(w, "messages"),
                number(w, "in_flight"));
+        print_sandbox(w);
+        if (number(w, "pid"))
+            print_doing(w);
+    }
     json_array_foreach (json_object_get(answer, "draining"), i, w)
         printf("draining   pid %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
                " connections, %" JSON_INTEGER_FORMAT " in flight\n",
@@ -156,6 +219,11 @@ static void print_workers(const json_t *answer)
         printf("           %" JSON_INTEGER_FORMAT
                " workers have crashed since the start; see the log\n",
                number(answer, "crashes"));
+    if (*string(answer, "reloading") && strcmp(string(answer, "reloading"), "no") != 0)
+        printf("           a reload is under way: %s\n",
+               strcmp(string(answer, "reloading"), "validating")
+                   ? "the new workers are starting"
+                   : "the configuration is being validated");
     if (*string(answer, "last_reload_error"))
         printf("           the last reload failed: %s\n", string(answer, "last_reload_error"));
 }
@@ -165,14 +233,16 @@ int cli_status(int argc, char **argv)
     struct cli_common c;
     struct config *cfg = NULL;
     json_t *answer = NULL;
+    size_t broken = 0;
     int code;
 
     code = cli_no_arguments(&c, argc, argv);
+    if (!code)
+        code = cli_load_control(&c, &cfg, &broken);
     if (code)
         return code;
-    code = cli_load_config(&c, &cfg);
-    if (!code)
-        code = gather(cfg, &answer);
+    cli_note_broken(cfg, broken);
+    code = gather(cfg, &answer);
     config_free(&cfg);
     if (answer && c.json) {
         json_dumpf(answer, stdout, JSON_INDENT(2));
@@ -183,8 +253,10 @@ int cli_status(int argc, char **argv)
                string(answer, "hostname"), number(answer, "pid"),
                json_number_value(json_object_get(answer, "up")), number(answer, "connections"));
         print_workers(answer);
-        print_spool(json_object_get(answer, "spool"));
-        print_queue(json_object_get(answer, "queue"));
+        if (json_object_get(answer, "queue")) {
+            print_spool(json_object_get(answer, "spool"));
+            print_queue(json_object_get(answer, "queue"));
+        }
     }
     json_decref(answer);
     return code;

@@ -134,8 +134,10 @@ static void on_message(struct child *c, const struct channel_message *m)
         crash_held(sv, c, m->id);
         break;
     case CHANNEL_EMPTY:
-        if (m->arg < WORKER_SHARDS)
+        if (m->arg < WORKER_SHARDS) {
             sv->empty[m->arg] = 1;
+            adopt_worked(sv, m->arg);
+        }
         break;
     default:
         break;
@@ -308,6 +310,13 @@ void child_drain(struct child *c, const char *why)
         kill(c->pid, SIGTERM);
     c->kill = loop_after(c->gen->sv->loop,
                          (uint64_t)c->gen->config->server.grace + KILL_AFTER_GRACE, on_kill, c);
+}
+
+const char *child_instance(const struct child *c, uint32_t index)
+{
+    const struct config *cfg = c->gen->config;
+
+    return index < cfg->instance_n ? cfg->instances[index].name : "the gateway itself";
 }
 
 static struct child *find_in(struct generation *g, pid_t pid)

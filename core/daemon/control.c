@@ -187,6 +187,8 @@ static int dispatch(struct control_session *s, const char *line, size_t len)
         list_queue(s, request);
     else if (!strcmp(verb, "queue.act"))
         act_on_queue(s, request);
+    else if (!strcmp(verb, "queue.analyze"))
+        control_analyze(s, request);
     else
         control_refuse(s, EX_USAGE,
                        "this gateway does not know that verb; is it an older version?");
@@ -305,6 +307,7 @@ void control_free(struct control **pc)
     if (!c)
         return;
     *pc = NULL;
+    control_analyze_free(c);
     LIST_EACH_SAFE (&c->list, it, tmp)
         session_free(CONTAINER(it, struct control_session, link));
     stream_abort_all(&c->streams);

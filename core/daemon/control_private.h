@@ -14,6 +14,7 @@ struct control {
     struct stream_owner streams;
     struct list         list;
     size_t              sessions;
+    struct control_analysis *analysis; /* NULL: none is under way */
 };
 
 struct control_session {
@@ -40,5 +41,9 @@ void control_resume(struct control_session *s);
 void control_submit_begin(struct control_session *s, const json_t *request);
 int  control_submit_content(struct control_session *s); /* 0: needs more input */
 void control_submit_abort(struct control_session *s);
+
+/* control_analyze.c */
+void control_analyze(struct control_session *s, const json_t *request);
+void control_analyze_free(struct control *c);
 
 #endif

@@ -40,13 +40,6 @@ static struct strike *strike_of(struct supervisor *sv, uint64_t id)
     return &sv->strikes[sv->strikes_n++];
 }
 
-static const char *instance_name(const struct child *c, uint32_t index)
-{
-    const struct config *cfg = c->gen->config;
-
-    return index < cfg->instance_n ? cfg->instances[index].name : "the gateway itself";
-}
-
 static void strike(struct supervisor *sv, uint64_t id, const char *plugin, int sig)
 {
     struct strike *s = strike_of(sv, id);
@@ -77,7 +70,7 @@ void crash_note(struct supervisor *sv, const struct child *c, int status)
     const struct score_row *row = &sv->board->rows[c->row];
     uint32_t in = atomic_load(&row->instance);
     uint64_t message = atomic_load(&row->message);
-    const char *plugin = instance_name(c, in - 1);
+    const char *plugin = child_instance(c, in - 1);
 
     sv->crashes++;
     log_event(POSTERN_LOG_ERROR, "supervisor", "worker.crashed", "pid=%d signal=%d in=%s",
@@ -95,7 +88,7 @@ void crash_note(struct supervisor *sv, const struct child *c, int status)
 
         if (!id || (in && with != in - 1))
             continue;
-        strike(sv, id, instance_name(c, with), WTERMSIG(status));
+        strike(sv, id, child_instance(c, with), WTERMSIG(status));
     }
 }
 
@@ -173,7 +166,7 @@ static void stands_still(struct supervisor *sv, struct child *c, int64_t since)
     if (!c->warned) {
         log_event(POSTERN_LOG_ERROR, "supervisor", "worker.stuck", "pid=%d seconds=%lld in=%s",
                   (int)c->pid, (long long)(since / 1000000),
-                  log_q(in ? instance_name(c, in - 1) : "the gateway itself"));
+                  log_q(in ? child_instance(c, in - 1) : "the gateway itself"));
         c->warned = 1;
         kill(c->pid, SIGUSR2);
         return;

@@ -22,10 +22,11 @@ void plan_done(struct plan *p);
 struct listeners;
 struct listeners *listeners_new(void);
 void              listeners_free(struct listeners **l); /* unlinks unix sockets that we bound */
-/* Calls each(ctx, endpoint, where) for every POSTERN_OPT_LISTEN value of the enabled instances;
- * where is the place in the configuration. */
-void listeners_wanted(const struct config *cfg,
-                      void (*each)(void *ctx, const char *endpoint, const char *where), void *ctx);
+/* Calls each(ctx, endpoint, where, instance) for every POSTERN_OPT_LISTEN value of the enabled
+ * instances; where is the place in the configuration. */
+typedef void listeners_want(void *ctx, const char *endpoint, const char *where,
+                            const char *instance);
+void listeners_wanted(const struct config *cfg, listeners_want *each, void *ctx);
 /* Binds, or keeps what is bound already. -errno, why in words with the place in the
  * configuration. */
 int  listeners_bind(struct listeners *l, const char *endpoint, const char *where, char *why,
@@ -37,6 +38,14 @@ void listeners_each(const struct listeners *l,
                     void *ctx);
 void listeners_drop(struct listeners *l, const char *endpoint);
 void listeners_leave(struct listeners *l); /* closes all, without unlinking: others listen on */
+
+/* Sockets that were bound by a service manager (daemon/activation.h) and are no listener's yet. One
+ * that was becomes one of these again when its listener is dropped. */
+void listeners_pass(struct listeners *l, const char *name, int fd); /* takes fd */
+void listeners_passed(const struct listeners *l,
+                      void (*each)(void *ctx, const char *name, int fd), void *ctx);
+void listeners_claim(struct listeners *l, const char *endpoint, int fd); /* one of these */
+void listeners_forget_passed(struct listeners *l);                       /* closes them */
 
 /* --- the supervisor: runs until SIGTERM or SIGINT; a sysexits code --- */
 int supervisor_run(const char *config_dir, const char *state);

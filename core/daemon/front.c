@@ -18,7 +18,6 @@
 #include "daemon/supervisor.h"
 #include "log/log.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 #include "util/mem.h"
 
 #define FRONT_MAX 128u
@@ -82,44 +81,6 @@ static int trusted(int fd)
     return who.uid == 0 || who.uid == geteuid();
 }
 
-static json_t *child_json(const struct supervisor *sv, const struct child *c)
-{
-    static const char *const states[] = { "down", "starting", "ready", "draining" };
-    static const char *const names[SCORE_COUNTS] = { "accepted",  "delivered",  "deferred",
-                                                     "failed",    "bounced",    "messages",
-                                                     "in_flight", "connections" };
-    json_t *o = json_pack("{s:i, s:s, s:i, s:i}", "pid", (int)c->pid, "state", states[c->state],
-                          "generation", (int)c->gen->number, "shard", (int)c->shard);
-    const struct score_row *row = &sv->board->rows[c->row];
-
-    for (unsigned i = 0; c->pid && i < SCORE_COUNTS; i++)
-        json_object_set_new(o, names[i], json_integer((json_int_t)atomic_load(&row->counts[i])));
-    return o;
-}
-
-static void status(const struct front *f)
-{
-    const struct supervisor *sv = f->sv;
-    json_t *workers = json_array(), *draining = json_array();
-
-    for (size_t i = 0; sv->current && i < sv->current->n; i++)
-        json_array_append_new(workers, child_json(sv, &sv->current->children[i]));
-    LIST_EACH (&sv->old, it) {
-        struct generation *g = CONTAINER(it, struct generation, link);
-
-        for (size_t i = 0; i < g->n; i++) {
-            if (g->children[i].pid)
-                json_array_append_new(draining, child_json(sv, &g->children[i]));
-        }
-    }
-    answer(f,
-           json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:o, s:o}", "version", POSTERN_VERSION, "pid",
-                     (int)getpid(), "up", (double)(clock_mono() - sv->started) / 1e6, "crashes",
-                     (json_int_t)sv->crashes, "reloads", (json_int_t)sv->reloads,
-                     "last_reload_error", sv->last_error, "workers", workers, "draining",
-                     draining));
-}
-
 static void ask(struct front *f, const char *line, size_t len)
 {
     json_error_t e;
@@ -131,7 +92,7 @@ static void ask(struct front *f, const char *line, size_t len)
     else if (!trusted(f->fd))
         refuse(f, EX_NOPERM, "only root and the gateway's own user may ask that");
     else if (!strcmp(verb, "status"))
-        status(f);
+        answer(f, status_json(f->sv));
     else if (!strcmp(verb, "reload")) {
         f->awaiting = f->sv->next ? 2 : 1;
         reload_begin(f->sv);
@@ -216,17 +177,28 @@ static void on_input(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* --- doors --- */
+
+struct door {
+    struct supervisor *sv;
+    char *path;
+    int fd;
+    struct event *ev;
+    struct loop_timer *pause;
+};
+
 static void accept_again(void *ctx)
 {
-    struct supervisor *sv = ctx;
+    struct door *d = ctx;
 
-    sv->front_pause = NULL;
-    event_add(sv->control_ev, NULL);
+    d->pause = NULL;
+    event_add(d->ev, NULL);
 }
 
 static void on_knock(evutil_socket_t listener, short what, void *arg)
 {
-    struct supervisor *sv = arg;
+    struct door *d = arg;
+    struct supervisor *sv = d->sv;
     struct timeval patience = { FRONT_PATIENCE, 0 };
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct front *f;
@@ -235,8 +207,8 @@ static void on_knock(evutil_socket_t listener, short what, void *arg)
     if (fd < 0) {
         /* Out of descriptors: the connection stays where it is, and would wake us again at once. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            event_del(sv->control_ev);
-            sv->front_pause = loop_after(sv->loop, FRONT_PAUSE, accept_again, sv);
+            event_del(d->ev);
+            d->pause = loop_after(sv->loop, FRONT_PAUSE, accept_again, d);
         }
         return;
     }
@@ -268,40 +240,65 @@ static void make_parent(const char *path)
     }
 }
 
-int front_open(struct supervisor *sv)
+static void door_free(struct door **pd)
 {
-    const char *path = sv->next->config->control.socket;
-    char why[512];
-    int r;
+    struct door *d = *pd;
 
+    if (!d)
+        return;
+    *pd = NULL;
+    loop_cancel(&d->pause);
+    event_free(d->ev);
+    close(d->fd);
+    unlink(d->path);
+    free(d->path);
+    free(d);
+}
+
+int front_open(struct supervisor *sv, const struct config *cfg, struct config_errors *errors)
+{
+    const char *path = cfg->control.socket;
+    char why[512];
+    struct door *d;
+    int fd, r;
+
+    if (sv->door && !strcmp(sv->door->path, path))
+        return 0;
     make_parent(path);
-    r = control_bind(path, &sv->control_fd, why, sizeof why);
+    r = control_bind(path, &fd, why, sizeof why);
     if (r < 0) {
-        fprintf(stderr, "postern: %s#/control/socket: can't listen on %s\n",
-                sv->next->config->source, why);
+        config_error(errors, cfg->source, "/control/socket", "can't listen on %s", why);
         return r == -EACCES || r == -EPERM ? EX_NOPERM : EX_UNAVAILABLE;
     }
-    fcntl(sv->control_fd, F_SETFL, O_NONBLOCK);
-    sv->control_ev =
-        event_new(loop_base(sv->loop), sv->control_fd, EV_READ | EV_PERSIST, on_knock, sv);
-    event_add(sv->control_ev, NULL);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    d = mem_zalloc(sizeof *d);
+    d->sv = sv;
+    d->path = mem_strdup(path);
+    d->fd = fd;
+    d->ev = event_new(loop_base(sv->loop), fd, EV_READ | EV_PERSIST, on_knock, d);
+    event_add(d->ev, NULL);
+    sv->next_door = d;
     return 0;
+}
+
+/* Who is connected stays so: only where others knock changes. */
+void front_settle(struct supervisor *sv, int keep)
+{
+    if (!keep || !sv->next_door) {
+        door_free(&sv->next_door);
+        return;
+    }
+    door_free(&sv->door);
+    sv->door = sv->next_door;
+    sv->next_door = NULL;
 }
 
 void front_close(struct supervisor *sv)
 {
-    const struct generation *g = sv->current ? sv->current : sv->next;
-
-    if (sv->control_fd < 0)
-        return;
     LIST_EACH_SAFE (&sv->fronts, it, tmp)
         front_free(CONTAINER(it, struct front, link));
-    loop_cancel(&sv->front_pause);
-    event_free(sv->control_ev);
-    close(sv->control_fd);
-    sv->control_fd = -1;
-    if (g)
-        unlink(g->config->control.socket);
+    door_free(&sv->door);
+    door_free(&sv->next_door);
 }
 
 void front_reload_done(struct supervisor *sv, int code, const char *text)

@@ -1,26 +1,22 @@
 /* daemon/generation.c: a configuration and its workers, as one thing that comes up or does not. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/activation.h"
 #include "daemon/supervisor.h"
 #include "daemon/worker.h"
 #include "log/log.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 
-#define PROBE_MSEC 60000
-#define PROBE_MAX  (4u << 20)
 #define BIND_TRIES \
     40 /* at the start, 50 ms apart: workers of a gateway that was killed may still be going */
 
@@ -41,82 +37,7 @@ static int snapshot_file(const struct buf *bytes)
     return fd;
 }
 
-/* --- the probe: plugins are loaded and asked in a process of their own --- */
-
-static pid_t start_probe(const struct supervisor *sv, int snapshot_fd, int *ret_out)
-{
-    int out[2];
-    pid_t pid;
-
-    if (pipe2(out, O_CLOEXEC) < 0)
-        return -1;
-    pid = fork();
-    if (pid == 0) {
-        char snapshot[32];
-        char *argv[] = { sv->program, (char[]){ "worker" }, (char[]){ "--probe" }, snapshot, NULL };
-
-        snprintf(snapshot, sizeof snapshot, "--snapshot=%d", snapshot_fd);
-        fcntl(snapshot_fd, F_SETFD, 0);
-        dup2(out[1], STDOUT_FILENO);
-        execv(sv->program, argv);
-        _exit(127);
-    }
-    close(out[1]);
-    if (pid < 0)
-        close(out[0]);
-    else
-        *ret_out = out[0];
-    return pid;
-}
-
-static int read_probe(int fd, struct buf *out)
-{
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-
-    while (out->len < PROBE_MAX) {
-        ssize_t n;
-
-        if (poll(&p, 1, PROBE_MSEC) <= 0 && errno != EINTR)
-            return -ETIMEDOUT;
-        buf_reserve(out, 65536);
-        n = read(fd, out->data + out->len, 65536);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        out->len += (size_t)n;
-    }
-    return -EFBIG;
-}
-
-/* The answer, or NULL with why it did not come. New reference. */
-static json_t *probe(const struct supervisor *sv, int snapshot_fd, char *why, size_t why_size)
-{
-    struct buf text = { 0 };
-    int out = -1, status = 0, r;
-    pid_t pid = start_probe(sv, snapshot_fd, &out);
-    json_t *answer = NULL;
-    json_error_t e;
-
-    if (pid < 0) {
-        snprintf(why, why_size, "no process to validate the configuration: %s", strerror(errno));
-        return NULL;
-    }
-    r = read_probe(out, &text);
-    close(out);
-    if (r < 0)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (r >= 0 && text.len)
-        answer = json_loadb(text.data, text.len, 0, &e);
-    if (!answer && WIFSIGNALED(status))
-        snprintf(why, why_size, "a plugin died when it was loaded (signal %d)", WTERMSIG(status));
-    else if (!answer)
-        snprintf(why, why_size, "the configuration could not be validated in time, or at all");
-    buf_free(&text);
-    return answer;
-}
+/* --- what the probe says --- */
 
 static int take_answer(struct generation *g, json_t *answer, struct config_errors *errors)
 {
@@ -156,6 +77,9 @@ static int bind_all(struct generation *g, struct config_errors *errors)
     json_t *l;
     size_t i;
 
+    /* What a reload brings is bound where it says: a socket that is free again has some other
+     * address. */
+    activation_match(g->sv->listeners, g->listen, !g->sv->current);
     json_array_foreach (g->listen, i, l) {
         int r = bind_one(g->sv, item(l, "endpoint"), item(l, "where"), why, sizeof why);
 
@@ -215,14 +139,39 @@ static int config_code(const struct config_errors *errors)
     return EX_CONFIG;
 }
 
-static int validate(struct generation *g, struct config_errors *errors)
+/* The core's sections, from the very bytes that were validated. */
+static int load_core(struct generation *g, struct config_errors *errors)
+{
+    struct stat st;
+    void *bytes = MAP_FAILED;
+
+    if (g->snapshot_fd >= 0 && !fstat(g->snapshot_fd, &st))
+        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, g->snapshot_fd, 0);
+    if (bytes == MAP_FAILED) {
+        config_error(errors, NULL, NULL, "the configuration can't be read again: %s",
+                     strerror(errno));
+        return EX_OSERR;
+    }
+    config_load_snapshot(bytes, (size_t)st.st_size, &g->config, errors);
+    munmap(bytes, (size_t)st.st_size);
+    return errors->n ? EX_CONFIG : 0;
+}
+
+static void on_probed(void *ctx, json_t *answer, const char *why)
+{
+    struct generation *g = ctx;
+
+    probe_free(&g->probe);
+    reload_probed(g->sv, answer, why);
+}
+
+static int begin_probe(struct generation *g, struct config_errors *errors)
 {
     AUTO(buf_free) struct buf bytes = { 0 };
-    char why[256];
-    json_t *answer;
-    int code;
+    struct supervisor *sv = g->sv;
+    int r;
 
-    config_snapshot(g->sv->config_dir, g->sv->state, &bytes, errors);
+    config_snapshot(sv->config_dir, sv->state, &bytes, errors);
     if (errors->n)
         return config_code(errors);
     g->snapshot_fd = snapshot_file(&bytes);
@@ -230,17 +179,31 @@ static int validate(struct generation *g, struct config_errors *errors)
         config_error(errors, NULL, NULL, "no memory for the configuration: %s", strerror(errno));
         return EX_OSERR;
     }
-    answer = probe(g->sv, g->snapshot_fd, why, sizeof why);
-    if (!answer) {
-        config_error(errors, NULL, NULL, "%s", why);
-        return EX_SOFTWARE;
+    r = probe_start(sv->loop, sv->program, g->snapshot_fd, on_probed, g, &g->probe);
+    if (r < 0) {
+        config_error(errors, NULL, NULL, "no process to validate the configuration: %s",
+                     strerror(-r));
+        return EX_OSERR;
     }
-    code = take_answer(g, answer, errors);
-    json_decref(answer);
-    if (code)
-        return config_code(errors);
-    config_load_snapshot(bytes.data, bytes.len, &g->config, errors);
-    return errors->n ? EX_CONFIG : 0;
+    return 0;
+}
+
+/* What waits in the old folder would be left behind, and workers of both generations would hold
+ * shards in different places: that is for a stop and a move. */
+static int same_spool(const struct supervisor *sv, const struct config *cfg,
+                      struct config_errors *errors)
+{
+    struct stat old, new;
+
+    if (!strcmp(sv->spool_path, cfg->spool.path) ||
+        (!stat(sv->spool_path, &old) && !stat(cfg->spool.path, &new) &&
+         old.st_dev == new.st_dev &&old.st_ino == new.st_ino))
+        return 0;
+    config_error(errors, cfg->source, "/spool/path",
+                 "found %s, expected %s as long as the gateway runs: a reload would leave behind "
+                 "what waits there; stop the gateway, move the folder, start it again",
+                 cfg->spool.path, sv->spool_path);
+    return EX_CONFIG;
 }
 
 /* The shards guard themselves; this guards against a second gateway that would take turns with
@@ -252,8 +215,8 @@ int generation_lock(struct generation *g, struct config_errors *errors)
     AUTO_FREE char *file = mem_printf("%s/lock", cfg->spool.path);
     int fd, err;
 
-    if (sv->spool_path && !strcmp(sv->spool_path, cfg->spool.path))
-        return 0;
+    if (sv->spool_path)
+        return same_spool(sv, cfg, errors);
     shard_folder(cfg);
     fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -265,60 +228,62 @@ int generation_lock(struct generation *g, struct config_errors *errors)
                      err == EWOULDBLOCK ? "another gateway has it" : strerror(err));
         return err == EWOULDBLOCK ? EX_TEMPFAIL : err == EACCES ? EX_NOPERM : EX_CANTCREAT;
     }
-    if (sv->spool_lock >= 0)
-        close(sv->spool_lock);
     sv->spool_lock = fd;
-    free(sv->spool_path);
     sv->spool_path = mem_strdup(cfg->spool.path);
     return 0;
 }
 
-int generation_prepare(struct supervisor *sv, struct generation **ret, struct config_errors *errors)
+static struct generation *generation_make(struct supervisor *sv)
 {
     struct generation *g = mem_zalloc(sizeof *g);
-    int code;
 
     list_init(&g->link);
     g->sv = sv;
     g->number = ++sv->numbers;
     g->snapshot_fd = -1;
-    code = validate(g, errors);
+    return g;
+}
+
+int generation_new(struct supervisor *sv, struct generation **ret, struct config_errors *errors)
+{
+    struct generation *g = generation_make(sv);
+    int code = begin_probe(g, errors);
+
+    if (code)
+        generation_free(&g);
+    else
+        *ret = g;
+    return code;
+}
+
+int generation_prepare(struct generation *g, json_t *answer, const char *why,
+                       struct config_errors *errors)
+{
+    int code;
+
+    if (!answer) {
+        config_error(errors, NULL, NULL, "%s", why);
+        return EX_SOFTWARE;
+    }
+    if (take_answer(g, answer, errors))
+        return config_code(errors);
+    code = load_core(g, errors);
     if (!code)
         code = twice(g, errors);
     if (!code)
         code = bind_all(g, errors);
-    if (code) {
-        generation_free(&g);
-        generation_listeners(sv);
-        return code;
-    }
-    make_children(g);
-    *ret = g;
-    return 0;
+    if (!code)
+        make_children(g);
+    return code;
 }
 
 int generation_repeat(struct supervisor *sv, struct generation **ret, struct config_errors *errors)
 {
-    const struct generation *like = sv->current;
-    struct generation *g = mem_zalloc(sizeof *g);
-    struct stat st;
-    void *bytes = MAP_FAILED;
+    struct generation *g = generation_make(sv);
 
-    list_init(&g->link);
-    g->sv = sv;
-    g->number = ++sv->numbers;
-    g->listen = json_incref(like->listen);
-    g->snapshot_fd = fcntl(like->snapshot_fd, F_DUPFD_CLOEXEC, 0);
-    if (g->snapshot_fd >= 0 && !fstat(g->snapshot_fd, &st))
-        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, g->snapshot_fd, 0);
-    if (bytes == MAP_FAILED) {
-        config_error(errors, NULL, NULL, "the configuration can't be read again: %s",
-                     strerror(errno));
-    } else {
-        config_load_snapshot(bytes, (size_t)st.st_size, &g->config, errors);
-        munmap(bytes, (size_t)st.st_size);
-    }
-    if (errors->n) {
+    g->listen = json_incref(sv->current->listen);
+    g->snapshot_fd = fcntl(sv->current->snapshot_fd, F_DUPFD_CLOEXEC, 0);
+    if (load_core(g, errors)) {
         generation_free(&g);
         return EX_OSERR;
     }
@@ -335,6 +300,7 @@ void generation_start(struct generation *g)
 
 void generation_drain(struct generation *g, const char *why)
 {
+    probe_free(&g->probe);
     for (size_t i = 0; i < g->n; i++)
         child_drain(&g->children[i], why);
 }
@@ -356,6 +322,7 @@ void generation_free(struct generation **pg)
         return;
     *pg = NULL;
     list_del(&g->link);
+    probe_free(&g->probe);
     for (size_t i = 0; i < g->n; i++) {
         loop_cancel(&g->children[i].respawn);
         loop_cancel(&g->children[i].kill);

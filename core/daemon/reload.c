@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/activation.h"
 #include "daemon/notify.h"
 #include "daemon/supervisor.h"
 #include "daemon/worker.h"
@@ -21,7 +22,10 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define ADOPT_USEC 200000u
+#define ADOPT_USEC        200000u
+#define ADOPT_PAUSE       2000000 /* usec: until the second try; doubled each time */
+#define ADOPT_PAUSE_MAX   300000000
+#define ADOPT_TRIES_QUIET 1u /* what is on its way to a worker may look like a failure */
 
 static void join(const struct config_errors *errors, char *buf, size_t size)
 {
@@ -44,17 +48,40 @@ static void notify_reloading(void)
     notify_service(text);
 }
 
+static void reload_again(struct supervisor *sv)
+{
+    if (!sv->again)
+        return;
+    sv->again = 0;
+    reload_begin(sv);
+}
+
+/* The very first did not come up: that is the end, and whoever started us sees why. */
+static void refuse_start(struct supervisor *sv, int code, const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->n; i++)
+        fprintf(stderr, "postern: %s\n", errors->lines[i]);
+    sv->code = code;
+    loop_stop(sv->loop);
+}
+
 /* The new generation could not even be started. */
 static void refuse(struct supervisor *sv, int code, const struct config_errors *errors)
 {
     generation_free(&sv->next);
     generation_listeners(sv);
+    front_settle(sv, 0);
+    if (!sv->current) {
+        refuse_start(sv, code, errors);
+        return;
+    }
     join(errors, sv->last_error, sizeof sv->last_error);
     for (size_t i = 0; i < errors->n; i++)
         log_event(POSTERN_LOG_ERROR, "supervisor", "gateway.reload_failed", "why=%s",
                   log_q(errors->lines[i]));
     front_reload_done(sv, code, sv->last_error);
     notify_service("READY=1");
+    reload_again(sv);
 }
 
 void reload_same(struct supervisor *sv)
@@ -83,12 +110,31 @@ void reload_begin(struct supervisor *sv)
         sv->again = 1;
         return;
     }
-    notify_reloading();
-    log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloading", "config=%s",
-              log_q(sv->config_dir ? sv->config_dir : "(built in)"));
-    code = generation_prepare(sv, &sv->next, &errors);
+    if (sv->current) {
+        notify_reloading();
+        log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloading", "config=%s",
+                  log_q(sv->config_dir ? sv->config_dir : "(built in)"));
+    }
+    code = generation_new(sv, &sv->next, &errors);
+    if (code)
+        refuse(sv, code, &errors);
+    config_errors_free(&errors);
+    log_flush();
+}
+
+void reload_probed(struct supervisor *sv, json_t *answer, const char *why)
+{
+    struct config_errors errors = { 0 };
+    int code = generation_prepare(sv->next, answer, why, &errors);
+
+    if (!code)
+        code = front_open(sv, sv->next->config, &errors);
     if (!code)
         code = generation_lock(sv->next, &errors);
+    if (!code && !sv->current)
+        code = supervisor_log(sv->next->config, &errors);
+    if (!code && !sv->current)
+        activation_over(sv->listeners);
     if (code)
         refuse(sv, code, &errors);
     else
@@ -97,12 +143,15 @@ void reload_begin(struct supervisor *sv)
     log_flush();
 }
 
-static void reload_again(struct supervisor *sv)
+/* The log file may be another one now, or the old one has been moved away. */
+static void reopen_log(const struct config *cfg)
 {
-    if (!sv->again)
-        return;
-    sv->again = 0;
-    reload_begin(sv);
+    struct config_errors errors = { 0 };
+
+    log_flush();
+    if (supervisor_log(cfg, &errors))
+        log_event(POSTERN_LOG_ERROR, "supervisor", "log.open", "why=%s", log_q(errors.lines[0]));
+    config_errors_free(&errors);
 }
 
 static void first_ready(struct supervisor *sv)
@@ -119,8 +168,11 @@ void reload_ready(struct supervisor *sv)
 
     sv->current = sv->next;
     sv->next = NULL;
+    memset(sv->tried, 0, sizeof sv->tried); /* other workers: another try */
+    front_settle(sv, 1);
     if (old) {
         sv->reloads++;
+        reopen_log(sv->current->config);
         list_add_tail(&sv->old, &old->link);
         generation_drain(old, "a new generation took over");
         log_event(POSTERN_LOG_NOTICE, "supervisor", "gateway.reloaded", "generation=%u workers=%zu",
@@ -147,6 +199,7 @@ void reload_failed(struct supervisor *sv, const char *why)
     list_add_tail(&sv->old, &failed->link);
     generation_drain(failed, "the new generation did not come up");
     generation_listeners(sv);
+    front_settle(sv, 0);
     front_reload_done(sv, sv->code, why);
     if (sv->current) {
         sv->code = 0;
@@ -213,6 +266,50 @@ static void give(struct supervisor *sv, const struct child *c, unsigned number)
         close(marks);
 }
 
+/* A shard that can't be opened stays so, most likely, until somebody mends it: it is tried again
+ * less and less often, and the log is not filled with it. */
+static int is_due(struct supervisor *sv, unsigned number)
+{
+    struct tried *t = &sv->tried[number];
+    int64_t now = clock_mono(), pause = ADOPT_PAUSE;
+
+    if (now < t->next)
+        return 0;
+    for (unsigned i = 0; i < t->n && pause < ADOPT_PAUSE_MAX; i++)
+        pause *= 2;
+    t->next = now + pause;
+    if (t->n++ >= ADOPT_TRIES_QUIET)
+        log_event(POSTERN_LOG_WARNING, "supervisor", "shard.adopt_waits",
+                  "shard=%u tries=%u next=%llds text=\"no worker could take it over; see "
+                  "shard.adopt\"",
+                  number, t->n - 1, (long long)(pause / 1000000));
+    return 1;
+}
+
+void adopt_worked(struct supervisor *sv, unsigned number)
+{
+    struct tried *t = &sv->tried[number];
+
+    if (t->n > ADOPT_TRIES_QUIET)
+        log_event(POSTERN_LOG_NOTICE, "supervisor", "shard.adopt_works", "shard=%u tries=%u",
+                  number, t->n);
+    *t = (struct tried){ 0 };
+}
+
+/* The folder of a shard that nobody need look after yet. */
+static void adopt_one(struct supervisor *sv, const char *folder, unsigned number)
+{
+    struct child *c;
+
+    if (is_taken(folder)) {
+        adopt_worked(sv, number);
+        return;
+    }
+    c = least_loaded(sv);
+    if (c && is_due(sv, number))
+        give(sv, c, number);
+}
+
 static void adopt_all(void *ctx)
 {
     struct supervisor *sv = ctx;
@@ -224,18 +321,14 @@ static void adopt_all(void *ctx)
     d = path && !sv->stopping ? opendir(path) : NULL;
     while (d && (e = readdir(d))) {
         unsigned number;
-        char rest;
-        struct child *c;
-        char *shard;
+        char rest, *shard;
 
         if (sscanf(e->d_name, "shard-%u%c", &number, &rest) != 1 || number >= WORKER_SHARDS ||
             sv->empty[number] || is_expected(sv, number))
             continue;
         shard = mem_printf("%s/%s", path, e->d_name);
-        c = is_taken(shard) ? NULL : least_loaded(sv);
+        adopt_one(sv, shard, number);
         free(shard);
-        if (c)
-            give(sv, c, number);
     }
     if (d)
         closedir(d);

@@ -133,7 +133,7 @@ void worker_shards_look(struct worker *w)
         unsigned number;
 
         spool_stats(a->spool, &s);
-        if (s.live_messages)
+        if (s.live_messages || s.pinned)
             continue;
         log_event(POSTERN_LOG_INFO, "worker", "shard.empty", "shard=%u", a->number);
         number = a->number;

@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/activation.h"
 #include "daemon/notify.h"
 #include "log/log.h"
 #include "util/clock.h"
@@ -69,6 +70,8 @@ static void reap(struct supervisor *sv)
 
         if (c)
             child_gone(c, status);
+        else if (sv->next && sv->next->probe)
+            probe_gone(sv->next->probe, pid, status);
     }
     supervisor_stopped(sv);
     log_flush();
@@ -123,7 +126,7 @@ static char *own_program(void)
     return mem_strdup(path);
 }
 
-static int open_log(const struct config *cfg)
+int supervisor_log(const struct config *cfg, struct config_errors *errors)
 {
     struct log_config lc = { .level = (int)cfg->log.level + POSTERN_LOG_ERROR,
                              .format = (int)cfg->log.format,
@@ -131,25 +134,8 @@ static int open_log(const struct config *cfg)
     int r = log_open(&lc);
 
     if (r < 0)
-        fprintf(stderr, "postern: can't write the log %s: %s\n", lc.file, strerror(-r));
+        config_error(errors, NULL, NULL, "can't write the log %s: %s", lc.file, strerror(-r));
     return r < 0 ? EX_CANTCREAT : 0;
-}
-
-static int begin(struct supervisor *sv)
-{
-    struct config_errors errors = { 0 };
-    int code = generation_prepare(sv, &sv->next, &errors);
-
-    if (!code)
-        code = front_open(sv);
-    if (!code)
-        code = generation_lock(sv->next, &errors);
-    for (size_t i = 0; i < errors.n; i++)
-        fprintf(stderr, "postern: %s\n", errors.lines[i]);
-    config_errors_free(&errors);
-    if (!code)
-        code = open_log(sv->next->config);
-    return code;
 }
 
 static void end(struct supervisor *sv)
@@ -184,13 +170,14 @@ static void end(struct supervisor *sv)
 int supervisor_run(const char *config_dir, const char *state)
 {
     struct supervisor sv = {
-        .config_dir = config_dir, .state = state, .control_fd = -1, .board_fd = -1, .spool_lock = -1
+        .config_dir = config_dir, .state = state, .board_fd = -1, .spool_lock = -1
     };
 
     sv.started = clock_mono();
     sv.program = own_program();
     sv.loop = loop_new(0);
     sv.listeners = listeners_new();
+    activation_take(sv.listeners);
     list_init(&sv.old);
     list_init(&sv.fronts);
     sv.board = scoreboard_new(&sv.board_fd);
@@ -198,13 +185,14 @@ int supervisor_run(const char *config_dir, const char *state)
         fprintf(stderr, "postern: no shared memory: %s\n", strerror(errno));
         sv.code = EX_OSERR;
     } else {
-        sv.code = begin(&sv);
+        watch_signals(&sv);
+        reload_begin(&sv);
     }
     if (!sv.code) {
-        watch_signals(&sv);
-        generation_start(sv.next);
         on_watch(&sv);
         loop_run(sv.loop);
+    }
+    if (sv.stopping) {
         log_event(POSTERN_LOG_NOTICE, "gateway", "gateway.stopped", "pid=%d", (int)getpid());
     }
     end(&sv);

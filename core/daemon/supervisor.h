@@ -11,12 +11,14 @@
 
 #include "daemon/channel.h"
 #include "daemon/daemon.h"
+#include "daemon/probe.h"
 #include "daemon/worker.h"
 #include "util/list.h"
 #include "util/loop.h"
 
 struct supervisor;
 struct generation;
+struct door;
 
 enum child_state { CHILD_NONE, CHILD_STARTING, CHILD_READY, CHILD_DRAINING };
 
@@ -42,11 +44,17 @@ struct generation {
     struct list        link; /* supervisor.old */
     struct supervisor *sv;
     unsigned           number;
+    struct probe      *probe; /* validating it just now */
     int                snapshot_fd;
     struct config     *config; /* the core's sections only are of interest here */
-    json_t            *listen; /* [{endpoint, where}] */
+    json_t            *listen; /* [{endpoint, where, instance}] */
     size_t             n, ready;
     struct child      *children;
+};
+
+struct tried { /* a shard that was given to workers, and is nobody's still */
+    unsigned n;
+    int64_t  next; /* not before */
 };
 
 struct strike { /* against a message that was there when a worker died */
@@ -63,14 +71,13 @@ struct supervisor {
     int                board_fd;
     unsigned char      rows[SCORE_WORKERS];  /* 1: taken */
     unsigned char      empty[WORKER_SHARDS]; /* 1: known to hold nothing, and nobody has it */
+    struct tried       tried[WORKER_SHARDS];
     struct listeners  *listeners;
-    int                control_fd;
     int                spool_lock; /* on the spool's folder: one gateway each */
     char              *spool_path;
-    struct event      *control_ev;
-    struct list        fronts; /* connections to the control socket, see front.c */
+    struct door       *door, *next_door; /* the control socket; the one that a reload brings */
+    struct list        fronts;           /* connections to it, see front.c */
     size_t             fronts_n;
-    struct loop_timer *front_pause;
     size_t             next_worker; /* round robin for connections */
     struct generation *current, *next;
     struct list        old;
@@ -90,16 +97,21 @@ struct supervisor {
 
 /* supervisor.c */
 void supervisor_stopped(struct supervisor *sv); /* a child has gone: was it the last? */
+int  supervisor_log(const struct config *cfg, struct config_errors *errors); /* opens it */
 
 /* generation.c */
-/* Takes a snapshot, has it validated by a child, binds what it wants to listen on. 0, or a sysexits
- * code with one error a line in errors. */
-int  generation_prepare(struct supervisor *sv, struct generation **ret,
-                        struct config_errors *errors);
+/* Takes a snapshot and has it validated by a child; reload_probed is called when that is over. 0,
+ * or a sysexits code with one error a line in errors. */
+int generation_new(struct supervisor *sv, struct generation **ret, struct config_errors *errors);
+/* What the child has said (NULL: why not) is taken, and what the generation wants to listen on is
+ * bound. The same. */
+int generation_prepare(struct generation *g, json_t *answer, const char *why,
+                       struct config_errors *errors);
 /* The current one once more, from the same bytes. */
 int  generation_repeat(struct supervisor *sv, struct generation **ret,
                        struct config_errors *errors);
-/* Takes its spool for this gateway. 0, or a sysexits code with the error in errors. */
+/* Takes its spool for this gateway, which has one as long as it runs. 0, or a sysexits code with
+ * the error in errors. */
 int  generation_lock(struct generation *g, struct config_errors *errors);
 void generation_start(struct generation *g);
 void generation_drain(struct generation *g, const char *why);
@@ -112,6 +124,7 @@ size_t generation_alive(const struct generation *g);
 void          child_start(struct child *c);
 void          child_gone(struct child *c, int status);
 void          child_drain(struct child *c, const char *why);
+const char   *child_instance(const struct child *c, uint32_t index); /* its name, from a row */
 struct child *child_find(struct supervisor *sv, pid_t pid);
 struct child *child_pick(struct supervisor *sv); /* a ready worker, in turn; NULL: none */
 
@@ -123,14 +136,21 @@ void crash_held(struct supervisor *sv, struct child *c,
 void crash_watch(struct supervisor *sv); /* beats and memory, once a second */
 
 /* reload.c */
-void reload_begin(struct supervisor *sv);
+void reload_begin(struct supervisor *sv); /* also the very first generation */
+void reload_probed(struct supervisor *sv, json_t *answer, const char *why);
 void reload_same(struct supervisor *sv); /* new workers, of the same configuration */
 void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
 void reload_failed(struct supervisor *sv, const char *why);
 void adopt_soon(struct supervisor *sv);
+void adopt_worked(struct supervisor *sv, unsigned number); /* somebody has, or had, that shard */
+
+/* status.c: for `postern status`. New reference. */
+json_t *status_json(const struct supervisor *sv);
 
 /* front.c: the control socket */
-int  front_open(struct supervisor *sv);
+/* Opens the door that cfg wants, beside the one there is. 0, or a sysexits code with errors. */
+int  front_open(struct supervisor *sv, const struct config *cfg, struct config_errors *errors);
+void front_settle(struct supervisor *sv, int keep); /* which stays: the new one (1), or the old */
 void front_close(struct supervisor *sv);
 void front_reload_done(struct supervisor *sv, int code, const char *text);
 

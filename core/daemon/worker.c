@@ -6,7 +6,6 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/drop.h"
+#include "daemon/sandbox.h"
 #include "log/log.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -235,29 +235,6 @@ static int open_parts(struct worker *w)
     return 0;
 }
 
-/* The supervisor asks where we are when the loop stands still. backtrace() was called once before,
- * so that nothing is loaded or allocated here. */
-static void on_stack_wanted(int sig)
-{
-    static const char head[] = "postern: this worker stands still; its stack:\n";
-    void *frames[64];
-    int saved = errno;
-
-    (void)sig;
-    if (write(log_fd(), head, sizeof head - 1) > 0)
-        backtrace_symbols_fd(frames, backtrace(frames, 64), log_fd());
-    errno = saved;
-}
-
-static void prepare_stack(void)
-{
-    struct sigaction a = { .sa_handler = on_stack_wanted, .sa_flags = SA_RESTART };
-    void *frame[1];
-
-    backtrace(frame, 1);
-    sigaction(SIGUSR2, &a, NULL);
-}
-
 static void watch(struct worker *w)
 {
     static const int numbers[2] = { SIGTERM, SIGINT };
@@ -266,7 +243,6 @@ static void watch(struct worker *w)
         w->signals[i] = evsignal_new(loop_base(w->loop), numbers[i], on_signal, w);
         evsignal_add(w->signals[i], NULL);
     }
-    prepare_stack();
     fcntl(w->setup->channel, F_SETFL, O_NONBLOCK);
     w->channel_event =
         event_new(loop_base(w->loop), w->setup->channel, EV_READ | EV_PERSIST, on_channel, w);
@@ -359,6 +335,7 @@ static int begin(struct worker *w)
     struct config_errors errors = { 0 };
     struct scoreboard *board = scoreboard_map(w->setup->scoreboard_fd);
     char why[256];
+    unsigned abi;
     int code = 0;
 
     if (!board)
@@ -373,9 +350,13 @@ static int begin(struct worker *w)
     /* The log may be where only root can write; after this line nothing is. */
     if (open_log(w->plan.config) < 0)
         return fail(w, EX_CANTCREAT, "can't write the log", w->plan.config->log.file);
+    worker_last_words();
     worker_shards_prepare(w);
     if (drop_privileges(&w->plan.config->server, why, sizeof why) < 0)
         return fail(w, EX_NOPERM, "privileges", why);
+    if (sandbox_enter(&w->plan, &abi, why, sizeof why) < 0)
+        return fail(w, EX_UNAVAILABLE, "server.sandbox is \"on\"", why);
+    atomic_store(&w->row->sandbox, abi);
     return 0;
 }
 
@@ -399,9 +380,11 @@ int worker_run(const struct worker_setup *setup)
 /* --- probing: what the supervisor wants to know of a configuration, without opening anything
  * --- */
 
-static void add_wanted(void *ctx, const char *endpoint, const char *where)
+static void add_wanted(void *ctx, const char *endpoint, const char *where, const char *instance)
 {
-    json_array_append_new(ctx, json_pack("{s:s, s:s}", "endpoint", endpoint, "where", where));
+    json_array_append_new(
+        ctx,
+        json_pack("{s:s, s:s, s:s}", "endpoint", endpoint, "where", where, "instance", instance));
 }
 
 int worker_probe(int snapshot_fd)

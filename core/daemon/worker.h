@@ -32,6 +32,9 @@ struct worker {
 /* worker.c */
 void worker_drain(struct worker *w, const char *why);
 
+/* last_words.c: from now on, what was logged is written although the worker dies. */
+void worker_last_words(void);
+
 /* shard.c */
 int  shard_folder(const struct config *cfg); /* with privileges: makes it; 0 or -errno */
 void worker_shards_prepare(struct worker *w);

@@ -14,20 +14,23 @@
 
 #include "dns/answer.h"
 #include "dns/channel.h"
+#include "dns/local.h"
 #include "dns/name.h"
 #include "util/clock.h"
 #include "util/list.h"
 #include "util/map.h"
 #include "util/mem.h"
 
-#define KEY_SIZE    (2 + DNS_NAME_SIZE)
-#define LITERAL_TTL 1u /* not cached at all */
+#define KEY_SIZE     (2 + DNS_NAME_SIZE)
+#define LITERAL_TTL  1u  /* not cached at all */
+#define LOCAL_MX_TTL 60u /* where only the operator knows exchangers */
 
 enum kind { KIND_MX = 'm', KIND_HOST = 'h' }; /* the first letter of an entry's key */
 
 struct dns {
     struct loop *loop;
     struct channel *channel;
+    struct dns_local *local;
     struct map *entries;
     struct list lru; /* entries that have an answer, the least used first */
     size_t cached, cache_max;
@@ -126,6 +129,14 @@ static void entry_complete(struct entry *e, struct dns_answer *a)
 
 /* --- asking for addresses --- */
 
+/* Hosts that are known here: the operator's, else the machine's. */
+static void local_hosts(struct dns *d, const char *name, struct dns_records *ret)
+{
+    dns_local_hosts(d->local, name, d->ipv6, ret);
+    if (!ret->n)
+        channel_hosts(d->channel, name, d->ipv6, ret);
+}
+
 static void note_none(struct entry *e, uint32_t ttl)
 {
     if (ttl < e->none_ttl)
@@ -173,10 +184,10 @@ static void host_start(struct entry *e)
 
     e->found = mem_zalloc(sizeof *e->found);
     e->found->ttl = UINT32_MAX;
-    channel_hosts(d->channel, entry_name(e), d->ipv6, e->found);
+    local_hosts(d, entry_name(e), e->found);
     if (e->found->n) {
         e->found->ttl = 0; /* read the file again soon: it says nothing of times */
-        host_complete(e);
+        entry_complete(e, dns_answer_new(e->found, "local host"));
         return;
     }
     e->open = d->ipv6 ? 2 : 1; /* counted before asking: the answer may be there at once */
@@ -211,25 +222,54 @@ static struct dns_query *query_new(struct dns *d, enum kind kind, void *ctx)
 
 static void entry_ask(struct dns *d, enum kind kind, const char *name, struct dns_query *q);
 
+/* What the operator's table has is joined with what name servers have, of whom it does not matter
+ * then that they know nothing or do not answer. */
+static void with_local(struct entry *e, const struct dns_records *local,
+                       const struct dns_records *found)
+{
+    static const struct dns_records none = { .ttl = LOCAL_MX_TTL };
+    int null_mx = found->n == 1 && !found->v[0].text[0];
+
+    entry_complete(e, dns_answer_mx(local, local->n && (null_mx || !found->n) ? &none : found));
+}
+
+/* A name that only this machine knows is no name to name servers. */
+static void on_no_name(struct entry *e, uint32_t ttl)
+{
+    struct dns_records hosts = { .n = 0 };
+
+    local_hosts(e->dns, entry_name(e), &hosts);
+    entry_complete(e,
+                   hosts.n ? dns_answer_single(entry_name(e), "local host", 0)
+                           : dns_answer_none(-ENOENT, ttl));
+}
+
+/* A host that the operator tells of is there whether name servers can be asked or not. */
+static void on_failure(struct entry *e)
+{
+    struct dns_records hosts = { .n = 0 };
+
+    dns_local_hosts(e->dns->local, entry_name(e), e->dns->ipv6, &hosts);
+    entry_complete(e,
+                   hosts.n ? dns_answer_single(entry_name(e), "local host", 0)
+                           : dns_answer_none(-EAGAIN, 0));
+}
+
 static void on_mx(void *ctx, enum channel_status status, const struct dns_records *r)
 {
+    struct dns_records local = { .n = 0 }, copy = { .n = 0 };
     struct entry *e = ctx;
-    struct dns_records copy;
 
-    switch (status) {
-    case CHANNEL_FOUND:
+    dns_local_mx(e->dns->local, entry_name(e), &local);
+    if (status == CHANNEL_FOUND) {
         copy = *r;
         drop_null_mx(&copy);
-        entry_complete(e, dns_answer_new(&copy, "dns mx"));
+    }
+    if (local.n || copy.n) {
+        with_local(e, &local, &copy);
         return;
-    case CHANNEL_NO_NAME:
-        /* A name that only the hosts file knows is no name to name servers. */
-        copy.n = 0;
-        channel_hosts(e->dns->channel, entry_name(e), e->dns->ipv6, &copy);
-        entry_complete(e,
-                       copy.n ? dns_answer_single(entry_name(e), "dns host", 0)
-                              : dns_answer_none(-ENOENT, r->ttl));
-        return;
+    }
+    switch (status) {
     case CHANNEL_NO_DATA:
         /* The implicit MX of RFC 5321 5.1. */
         e->none_ttl = r->ttl;
@@ -237,8 +277,11 @@ static void on_mx(void *ctx, enum channel_status status, const struct dns_record
         e->implicit->implicit = e;
         entry_ask(e->dns, KIND_HOST, entry_name(e), e->implicit);
         return;
-    case CHANNEL_FAILED:
-        entry_complete(e, dns_answer_none(-EAGAIN, 0));
+    case CHANNEL_NO_NAME:
+        on_no_name(e, r->ttl);
+        return;
+    default:
+        on_failure(e);
     }
 }
 
@@ -249,7 +292,7 @@ static void implicit_answer(struct entry *e, const struct dns_answer *a)
     if (a->result)
         entry_complete(e, dns_answer_none(a->result, e->none_ttl));
     else
-        entry_complete(e, dns_answer_single(entry_name(e), "dns host", e->none_ttl));
+        entry_complete(e, dns_answer_single(entry_name(e), a->items[0].source, e->none_ttl));
 }
 
 /* --- queries --- */
@@ -338,7 +381,7 @@ static void give_mx(struct dns_query *q)
         mx[i] = (struct postern_mx){ .size = sizeof *mx,
                                      .preference = a->items[i].preference,
                                      .name = a->items[i].text,
-                                     .source = a->source };
+                                     .source = a->items[i].source };
     shuffle(q->dns, mx, a->n);
     q->mx(q->ctx, a->result, a->n ? mx : NULL, a->n);
 }
@@ -436,15 +479,22 @@ void dns_cancel(struct dns_query **pq)
 int dns_new(struct loop *loop, const struct config_dns *cfg, struct dns **ret, char *why,
             size_t why_size)
 {
+    struct dns_local *local;
     struct channel *channel;
     struct dns *d;
-    int r = channel_new(loop, cfg, &channel, why, why_size);
+    int r = dns_local_new(cfg, &local, why, why_size);
 
     if (r)
         return r;
+    r = channel_new(loop, cfg, &channel, why, why_size);
+    if (r) {
+        dns_local_free(&local);
+        return r;
+    }
     d = mem_zalloc(sizeof *d);
     d->loop = loop;
     d->channel = channel;
+    d->local = local;
     d->entries = map_new();
     d->cache_max = cfg->cache_max > 0 ? (size_t)cfg->cache_max : 0;
     d->ipv6 = cfg->ipv6 != 0;
@@ -481,6 +531,7 @@ static void dns_destroy(struct dns *d)
     drop_queries(&d->ready);
     drop_queries(&d->answering);
     map_free(&d->entries, drop_entry);
+    dns_local_free(&d->local);
     free(d);
 }
 

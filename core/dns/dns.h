@@ -1,5 +1,8 @@
 /* dns/dns.h: names to exchangers and addresses, by c-ares on the loop, with a cache.
  *
+ * Four sources, in this order: the operator's exchangers (dns.local_mx) joined with MX records;
+ * where neither has any, the operator's hosts and the machine's hosts file, then addresses in DNS.
+ *
  * Semantics of the answers: postern/services.h (resolve_mx, resolve_host). The cache is bounded,
  * keeps answers for their TTL (at least 1 s, at most 1 day; negative ones as the SOA says, at most
  * 5 min; temporary failures 5 s), and joins equal questions that are under way. Literals are

@@ -26,12 +26,17 @@
 static struct {
     pthread_mutex_t lock;
     int fd, level, format, journal;
-    struct buf out;
-    int64_t second; /* whose text is cached in stamp */
+    struct buf line; /* the one being made */
+    int64_t second;  /* whose text is cached in stamp */
     char stamp[32];
-} the_log = {
-    PTHREAD_MUTEX_INITIALIZER, STDERR_FILENO, POSTERN_LOG_INFO, LOG_TEXT, 0, { 0 }, 0, ""
-};
+    /* What was gathered and is not written yet, from..to. It is read by a signal handler at any
+     * moment: the bytes are there before `to` counts them, and their place never moves. */
+    _Atomic size_t from, to;
+    char out[LOG_GATHER_MAX];
+} the_log = { .lock = PTHREAD_MUTEX_INITIALIZER,
+              .fd = STDERR_FILENO,
+              .level = POSTERN_LOG_INFO,
+              .format = LOG_TEXT };
 
 static const char *const level_names[] = { "emerg",   "alert",  "crit", "error",
                                            "warning", "notice", "info", "debug" };
@@ -73,26 +78,56 @@ int log_open(const struct log_config *cfg)
 }
 
 /* A log that can't be written must not stop mail: what does not go out is dropped. */
-static void write_out(void)
+static void write_all(const char *data, size_t len)
 {
-    size_t at = 0;
-
-    while (at < the_log.out.len) {
-        ssize_t n = write(the_log.fd, the_log.out.data + at, the_log.out.len - at);
+    while (len) {
+        ssize_t n = write(the_log.fd, data, len);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             break;
-        at += (size_t)n;
+        data += n;
+        len -= (size_t)n;
     }
-    buf_clear(&the_log.out);
+}
+
+/* `from` goes first: at the worst, a crash in between loses what was just written from the count of
+ * what is to be written, and never writes it twice. */
+static void write_out(void)
+{
+    size_t from = the_log.from, to = the_log.to;
+
+    the_log.from = to;
+    write_all(the_log.out + from, to - from);
+    the_log.to = 0;
+    the_log.from = 0;
+}
+
+static void gather(const char *data, size_t len)
+{
+    if (len > sizeof the_log.out - the_log.to)
+        write_out();
+    if (len > sizeof the_log.out) { /* behind what came before it, and not to be kept */
+        write_all(data, len);
+        return;
+    }
+    memcpy(the_log.out + the_log.to, data, len);
+    the_log.to += len;
+}
+
+void log_last_words(void)
+{
+    size_t from = the_log.from, to = the_log.to;
+
+    if (from < to)
+        write_all(the_log.out + from, to - from);
 }
 
 void log_flush(void)
 {
     pthread_mutex_lock(&the_log.lock);
-    if (the_log.out.len)
+    if (the_log.to)
         write_out();
     pthread_mutex_unlock(&the_log.lock);
 }
@@ -221,8 +256,10 @@ void log_vevent(int level, const char *where, const char *event, const char *fmt
     va_end(again);
     one_line(text);
     pthread_mutex_lock(&the_log.lock);
-    add_line(&the_log.out, level, where ? where : "postern", event, text);
-    if (level <= POSTERN_LOG_WARNING || the_log.out.len > LOG_GATHER_MAX)
+    buf_clear(&the_log.line);
+    add_line(&the_log.line, level, where ? where : "postern", event, text);
+    gather(the_log.line.data, the_log.line.len);
+    if (level <= POSTERN_LOG_WARNING)
         write_out();
     pthread_mutex_unlock(&the_log.lock);
     free(big);

@@ -24,6 +24,9 @@ struct log_config {
 int  log_open(const struct log_config *cfg); /* 0 or -errno; before it: text, info, stderr */
 void log_flush(void);
 int  log_fd(void); /* where it goes, for a signal handler that can only write(2) */
+/* Writes what was gathered, from a signal handler: it takes no lock and only calls write(2). For a
+ * process that is about to die: log_flush would write it again. */
+void log_last_words(void);
 int  log_enabled(int level);
 /* `where`: instance name ("smtp-in") or part of the core ("queue", "spool"); goes first as part= */
 void log_event(int level, const char *where, const char *event, const char *fmt, ...)

@@ -68,6 +68,11 @@ void plugin_catalog_free(struct plugin_catalog **c)
     *c = NULL;
 }
 
+const char *plugin_folder(const struct plugin_catalog *c, size_t i)
+{
+    return i < c->folder_n ? c->folders[i] : NULL;
+}
+
 static struct plugin_listed *known(struct plugin_catalog *c, const char *name)
 {
     for (size_t i = 0; i < c->listed_n; i++) {

@@ -9,6 +9,7 @@ struct plugin_catalog;
 
 struct plugin_catalog *plugin_catalog_new(void);
 void                   plugin_catalog_free(struct plugin_catalog **c); /* unloads nothing */
+const char *plugin_folder(const struct plugin_catalog *c, size_t i); /* of those; NULL: no more */
 
 /* Loads module `name` (RTLD_NOW | RTLD_LOCAL through libltdl) and vets its descriptor before any
  * plugin code runs: ABI version, sizes, names, option table. 0; -ENOENT no such file; -EINVAL

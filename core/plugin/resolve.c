@@ -1,7 +1,9 @@
 /* plugin/resolve.c: from what the operator said of each instance to a plugin with its settings. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/sections.h"
 #include "config/table.h"
@@ -41,6 +43,27 @@ static void load_one(struct plugin_catalog *c, struct config_instance *in,
         in->descriptor = p;
 }
 
+/* Whom a worker will be: drop_privileges does nothing unless root starts it. An instance that is
+ * disabled may be an example, for another machine. */
+static int check_facts(const struct config *cfg, const struct config_instance *in, char *why,
+                       size_t why_size)
+{
+    const struct postern_plugin *p = in->descriptor;
+    struct postern_facts facts = { .size = sizeof facts,
+                                   .hostname = cfg->server.hostname,
+                                   .uid = (uint32_t)geteuid() };
+
+    if (!in->enabled || !POSTERN_HAS(p, check_facts))
+        return 0;
+    if (cfg->server.user && facts.uid == 0) {
+        const struct passwd *pw = getpwnam(cfg->server.user);
+
+        facts.user = cfg->server.user;
+        facts.uid = pw ? (uint32_t)pw->pw_uid : (uint32_t)-1;
+    }
+    return p->check_facts(&facts, in->settings, why, why_size);
+}
+
 static void fill_one(struct config *cfg, struct config_instance *in,
                      const struct config_hint *hints, struct config_errors *errors)
 {
@@ -52,7 +75,8 @@ static void fill_one(struct config *cfg, struct config_instance *in,
     if (config_fill_hinted(cfg->arena, p->options ? p->options : none, p->option_size, in->object,
                            &in->origin, config_instance_keys, hints, in->settings, errors) < 0)
         return;
-    if (p->check && p->check(in->settings, why, sizeof why) < 0) {
+    if ((p->check && p->check(in->settings, why, sizeof why) < 0) ||
+        check_facts(cfg, in, why, sizeof why) < 0) {
         why[sizeof why - 1] = '\0';
         config_error(errors, in->origin.file, in->origin.pointer, "%s",
                      *why ? why : "the plugin refuses these settings and does not say why");

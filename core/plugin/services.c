@@ -178,4 +178,7 @@ const struct postern_services host_services = {
     .tls_new = service_tls_new,
     .resolve_mx = host_resolve_mx,
     .resolve_host = host_resolve_host,
+    .job_client = queue_job_client,
+    .job_original = queue_job_original,
+    .job_next_hop_flags = queue_job_next_hop_flags,
 };

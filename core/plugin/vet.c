@@ -8,6 +8,9 @@
 
 #include "config/table.h"
 
+/* What came later is read through POSTERN_HAS. */
+#define SIZE_OF_MINOR_0 offsetof(struct postern_plugin, check_facts)
+
 static int refuse(char *why, size_t why_size, const char *what)
 {
     snprintf(why, why_size, "its descriptor is wrong: %s", what);
@@ -24,7 +27,7 @@ static int vet_version(const struct postern_plugin *p, char *why, size_t why_siz
                  p->abi_major, p->abi_minor, POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR);
         return -EINVAL;
     }
-    if (p->size < sizeof *p)
+    if (p->size < SIZE_OF_MINOR_0)
         return refuse(why, why_size, "it is smaller than its ABI version allows");
     return 0;
 }

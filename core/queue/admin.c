@@ -172,6 +172,8 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
 
     switch (action) {
     case QUEUE_RETRY:
+        if (r->state == RCPT_FAILED && r->reason == WAIT_SPOOL)
+            return 1; /* his report is written now */
         if (r->state != RCPT_WAITING || r->routed)
             return 0;
         r->next_try = 0;

@@ -23,7 +23,7 @@ struct attempt { /* jobs made for one message in one go */
 /* "rule 3 (90-routing.json#/routing/rules/2): smtp-out via [192.0.2.1]:25" */
 static const char *decision_text(struct queue *q, const struct route_decision *d)
 {
-    char text[QUEUE_TEXT_MAX];
+    char text[QUEUE_TEXT_MAX], own[sizeof d->domain + 2];
     size_t len = 0;
     int n =
         snprintf(text, sizeof text, "%s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
@@ -31,12 +31,27 @@ static const char *decision_text(struct queue *q, const struct route_decision *d
 
     len = n > 0 ? (size_t)n : 0;
     for (size_t i = 0; i < d->next_hop_n && len < sizeof text; i++) {
-        n = snprintf(text + len, sizeof text - len, "%s%s", i ? ", " : " via ", d->next_hops[i]);
+        n = snprintf(text + len, sizeof text - len, "%s%s", i ? ", " : " via ",
+                     route_next_hop(d, i, own, sizeof own));
         len += n > 0 ? (size_t)n : 0;
     }
     if (d->rewritten && len < sizeof text)
         snprintf(text + len, sizeof text - len, ", rewritten to %s", d->rcpt);
     return intern_ref(q->texts, text);
+}
+
+/* Rows that say the same, for other domains, are one way. */
+static int same_params(const struct postern_strings *a, const struct postern_strings *b)
+{
+    if (a == b)
+        return 1;
+    if (a->n != b->n)
+        return 0;
+    for (size_t i = 0; i < a->n; i++) {
+        if (strcmp(a->v[i], b->v[i]) != 0)
+            return 0;
+    }
+    return 1;
 }
 
 /* The job of this attempt that goes the same way and has room, or a new one. */
@@ -46,7 +61,7 @@ static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct
     for (size_t i = a->n; i-- > 0;) {
         postern_job *j = a->jobs[i];
 
-        if (j->dest == dest && j->params == d->params && j->n < QUEUE_JOB_RCPTS)
+        if (j->dest == dest && same_params(j->params, d->params) && j->n < QUEUE_JOB_RCPTS)
             return &a->jobs[i];
     }
     if (a->n == a->cap) {
@@ -176,7 +191,7 @@ static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
 void msg_route(struct queue *q, struct qmsg *m)
 {
     struct attempt a = { .q = q, .m = m };
-    int64_t now = loop_now(q->loop);
+    int64_t now = loop_now(q->loop), expires = msg_expires(q, m);
     const char *rcpt = envelope_first_rcpt(m->env);
 
     if (quarantine_waits(q, m))
@@ -186,12 +201,12 @@ void msg_route(struct queue *q, struct qmsg *m)
 
         if (r->state != RCPT_WAITING || r->routed)
             continue;
-        if (m->expires <= now && r->tries) {
+        if (expires <= now && r->tries) {
             expire(q, m, r);
             a.changed = 1;
         } else if (r->next_try <= now) {
             route_rcpt(&a, i, rcpt);
-        } else if (m->expires <= now) {
+        } else if (expires <= now) {
             expire(q, m, r);
             a.changed = 1;
         }

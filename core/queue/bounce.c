@@ -82,7 +82,7 @@ static void bounce_later(struct bounce **pb, int err)
     m->bouncing = 0;
     each_failed(q, m, RCPT_FAILED, WAIT_SPOOL, loop_now(q->loop) + BOUNCE_AGAIN);
     bounce_free(pb);
-    heap_move(&q->due, &m->due, loop_now(q->loop) + BOUNCE_AGAIN);
+    msg_schedule(q, m); /* its other recipients may be due before */
     queue_kick(q);
 }
 

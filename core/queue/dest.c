@@ -15,8 +15,10 @@
 
 #define DEST_KEY_MAX 4096u
 
+/* Next hops that depend on the recipient's domain are as many destinations as there are domains. */
 static void dest_name(const struct route_decision *d, char *buf, size_t size)
 {
+    char own[sizeof d->domain + 2];
     size_t len = 0;
 
     if (!d->next_hop_n) {
@@ -24,7 +26,8 @@ static void dest_name(const struct route_decision *d, char *buf, size_t size)
         return;
     }
     for (size_t i = 0; i < d->next_hop_n && len < size; i++) {
-        int n = snprintf(buf + len, size - len, "%s%s", i ? "," : "", d->next_hops[i]);
+        int n = snprintf(buf + len, size - len, "%s%s", i ? "," : "",
+                         route_next_hop(d, i, own, sizeof own));
 
         len += n > 0 ? (size_t)n : 0;
     }

@@ -6,10 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <postern/services.h>
+
+#include "address/address.h"
 #include "log/log.h"
 #include "util/content.h"
 #include "util/mem.h"
 #include "util/text.h"
+
+/* "[*]" among the next hops is this, for as long as the job lives. */
+static void note_own_host(postern_job *j, const struct route_decision *r)
+{
+    char own[sizeof r->domain + 2];
+    const char *text;
+
+    for (size_t i = 0; i < r->next_hop_n && !j->own_host; i++) {
+        if (next_hop_flags(r->next_hops[i], &text) & NEXT_HOP_OWN_HOST)
+            j->own_host = intern_ref(j->queue->texts, route_next_hop(r, i, own, sizeof own));
+    }
+}
 
 postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
                      const struct route_decision *r, const char *decision)
@@ -25,6 +40,7 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
     j->next_hop_n = r->next_hop_n;
     j->params = r->params;
     j->domain = intern_ref(q->texts, r->domain);
+    note_own_host(j, r);
     text_id(m->id, j->id, sizeof j->id);
     return j;
 }
@@ -59,6 +75,7 @@ void job_free(postern_job **pj)
         job_rcpt_done(&j->r[i]);
     intern_unref(j->queue->texts, &j->decision);
     intern_unref(j->queue->texts, &j->domain);
+    intern_unref(j->queue->texts, &j->own_host);
     content_unref(&j->content);
     free(j);
 }
@@ -202,7 +219,24 @@ const char *queue_job_destination(const postern_job *j)
 
 const char *queue_job_next_hop(const postern_job *j, size_t i)
 {
-    return i < j->next_hop_n ? j->next_hops[i] : NULL;
+    const char *text;
+    unsigned flags;
+
+    if (i >= j->next_hop_n)
+        return NULL;
+    flags = next_hop_flags(j->next_hops[i], &text);
+    if (!(flags & NEXT_HOP_OWN))
+        return text;
+    return flags & NEXT_HOP_OWN_HOST ? j->own_host : j->domain;
+}
+
+uint32_t queue_job_next_hop_flags(const postern_job *j, size_t i)
+{
+    const char *text;
+    unsigned flags = i < j->next_hop_n ? next_hop_flags(j->next_hops[i], &text) : 0;
+
+    return (flags & NEXT_HOP_OWN ? POSTERN_NEXT_HOP_OWN : 0) |
+        (flags & NEXT_HOP_UNRESOLVED ? POSTERN_NEXT_HOP_UNRESOLVED : 0);
 }
 
 const char *queue_job_param(const postern_job *j, const char *name)
@@ -214,6 +248,16 @@ const char *queue_job_param(const postern_job *j, const char *name)
             return j->params->v[i] + len + 1;
     }
     return NULL;
+}
+
+const char *queue_job_client(const postern_job *j)
+{
+    return envelope_client(j->msg->env);
+}
+
+const char *queue_job_original(const postern_job *j, size_t i)
+{
+    return i < j->n ? j->r[i].rcpt : NULL;
 }
 
 uint32_t queue_job_flags(const postern_job *j)

@@ -40,7 +40,7 @@ struct qmsg {
     uint64_t            id;
     struct spool_entry *entry;
     struct envelope    *env; /* behind rcpts, in the same piece of memory */
-    int64_t             expires; /* monotonic usec */
+    int64_t             born;    /* monotonic usec: it is as old as it is since then */
     uint32_t            jobs;    /* of this message, waiting or in flight */
     uint8_t             bouncing; /* a DSN is being written */
     uint8_t             spool;    /* index in queue.spools */
@@ -84,6 +84,7 @@ struct postern_job {
     size_t                        next_hop_n;
     const struct postern_strings *params;
     const char                   *domain; /* interned */
+    const char                   *own_host; /* interned: "[domain]"; NULL: no next hop says so */
     postern_content              *content;
     int64_t                       started, deadline; /* monotonic; 0: not started */
     uint16_t                      n, cap, unsettled; /* QUEUE_JOB_RCPTS at most */
@@ -134,11 +135,14 @@ struct queue {
     uint64_t           waiting_by[WAIT_REASONS]; /* recipients that wait, by reason */
     uint64_t           accepted, delivered, deferred, failed, bounced, expired, removed, discarded;
     unsigned           seed; /* for jitter */
+    uint64_t           boot; /* clock_boot_id() */
 };
 
 /* queue.c */
 void queue_kick(struct queue *q); /* there is something to do at the end of this turn */
+int64_t msg_expires(const struct queue *q, const struct qmsg *m); /* monotonic usec */
 int64_t envelope_age(const struct envelope *env, int64_t wall); /* usec, never negative */
+void msg_schedule(struct queue *q, struct qmsg *m);             /* its place in the heap */
 void msg_settled(struct queue *q, struct qmsg *m, int changed); /* after recipients changed */
 int  msg_is_over(const struct qmsg *m);
 void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason);
@@ -197,6 +201,7 @@ void quarantine_free(struct queue *q);
 /* state.c */
 void    state_encode(const struct queue *q, const struct qmsg *m, struct buf *out);
 int     state_decode(struct queue *q, struct qmsg *m, const void *data, size_t len);
+int64_t state_gap(int64_t usec); /* what the wall clock says has passed, as far as it is believed */
 int64_t retry_delay(struct queue *q, unsigned tries); /* with jitter */
 int64_t jittered(struct queue *q, int64_t usec);
 

@@ -82,6 +82,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->fresh.run = on_fresh;
     q->fresh.ctx = q;
     q->seed = (unsigned)clock_mono();
+    q->boot = clock_boot_id();
     *ret = q;
     return 0;
 }
@@ -244,6 +245,11 @@ static int64_t lifetime_of(const struct queue *q, const struct envelope *env)
     return *envelope_sender(env) ? q->config->queue.lifetime : q->config->queue.bounce_lifetime;
 }
 
+int64_t msg_expires(const struct queue *q, const struct qmsg *m)
+{
+    return m->born + lifetime_of(q, m->env);
+}
+
 /* In the order of ids, which is nearly that of arrival: a few steps back from the end, or from the
  * last one inserted when a whole shard is taken over. */
 static void list_insert(struct queue *q, struct qmsg *m)
@@ -274,7 +280,7 @@ struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_
     m->env = memcpy((char *)m + own, env, len);
     free(env);
     env = m->env;
-    m->expires = loop_now(q->loop) + lifetime_of(q, env) - envelope_age(env, clock_wall());
+    m->born = loop_now(q->loop);
     q->waiting_by[WAIT_NEW] += env->rcpt_n;
     list_insert(q, m);
     index_add(&q->by_id, m);
@@ -305,9 +311,9 @@ int msg_is_over(const struct qmsg *m)
 }
 
 /* Where is its next event? Nowhere while a job or a DSN of it is under way: they end here again. */
-static void msg_schedule(struct queue *q, struct qmsg *m)
+void msg_schedule(struct queue *q, struct qmsg *m)
 {
-    int64_t at = INT64_MAX;
+    int64_t at = INT64_MAX, expires = INT64_MAX;
 
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         const struct qrcpt *r = &m->rcpts[i];
@@ -315,7 +321,9 @@ static void msg_schedule(struct queue *q, struct qmsg *m)
         if (r->routed || (r->state != RCPT_WAITING && r->state != RCPT_FAILED))
             continue;
         if (r->state == RCPT_FAILED && m->jobs)
-            continue; /* one DSN for all: it waits for the others */
+            continue;                 /* one DSN for all: it waits for the others */
+        if (r->state == RCPT_WAITING) /* who has failed does not expire: his report waits */
+            expires = msg_expires(q, m);
         if (r->next_try < at)
             at = r->next_try;
     }
@@ -325,7 +333,7 @@ static void msg_schedule(struct queue *q, struct qmsg *m)
         heap_remove(&q->due, &m->due);
         return;
     }
-    heap_move(&q->due, &m->due, at < m->expires || at <= loop_now(q->loop) ? at : m->expires);
+    heap_move(&q->due, &m->due, at < expires || at <= loop_now(q->loop) ? at : expires);
 }
 
 void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
@@ -344,6 +352,7 @@ void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void 
         return;
     }
     m = msg_new(q, id, q->replaying, entry, env);
+    m->born -= state_gap(envelope_age(m->env, clock_wall()));
     if (state && state_decode(q, m, state, state_len) < 0)
         log_event(POSTERN_LOG_ERROR, "queue", "replay.state",
                   "id=%s why=\"the state can't be read; every recipient is tried again\"",

@@ -1,7 +1,12 @@
 /* queue/state.c: what has become of each recipient, as the spool keeps it; and when to try again.
  *
  * Times are stored by the wall clock and kept in memory by the monotonic one: a corrected wall
- * clock neither wakes the whole queue nor puts it to sleep, and only a restart translates. */
+ * clock neither wakes the whole queue nor puts it to sleep, nor makes it too old to wait on. Only
+ * when another process reads them must it be known how much time has passed since they were
+ * written. In the same boot the kernel's own clock says so. After another one there is only the
+ * wall clock, which may be years off before somebody sets it: it is believed for a day at most. A
+ * gateway that was off for longer gives its mail that much longer, rather than return it unasked.
+ */
 #include "queue/private.h"
 
 #include <errno.h>
@@ -10,16 +15,45 @@
 
 #include "util/clock.h"
 
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u
+#define STATE_UNDATED 1u /* did not say when it was written */
 #define NEXT_TRY_MAX \
-    ((int64_t)30 * 86400 * 1000000) /* a stored time further off is a broken clock's */
+    ((int64_t)30 * 86400 * 1000000)        /* a stored time further off is a broken clock's */
+#define GAP_MAX ((int64_t)86400 * 1000000) /* what the wall clock alone can make a message older */
+#define AGE_MAX ((int64_t)100 * 366 * 86400 * 1000000) /* likewise */
+
+struct dated {               /* when the state was written */
+    int64_t wall, boot, age; /* age: of the message, then */
+    uint64_t boot_id;        /* which boot `boot` counts from */
+};
+
+int64_t state_gap(int64_t usec)
+{
+    return usec < 0 ? 0 : usec > GAP_MAX ? GAP_MAX : usec;
+}
+
+/* How much time has passed since. */
+static int64_t gap_since(const struct queue *q, const struct dated *d)
+{
+    int64_t gap;
+
+    if (d->boot_id && d->boot_id == q->boot) {
+        gap = clock_boot() - d->boot;
+        return gap < 0 ? 0 : gap;
+    }
+    return __builtin_sub_overflow(clock_wall(), d->wall, &gap) ? 0 : state_gap(gap);
+}
 
 void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
 {
-    int64_t to_wall = clock_wall() - loop_now(q->loop);
+    int64_t now = loop_now(q->loop), wall = clock_wall(), to_wall = wall - now;
 
     buf_put_u8(out, STATE_VERSION);
     buf_put_u16(out, m->env->rcpt_n);
+    buf_put_u64(out, (uint64_t)wall);
+    buf_put_u64(out, (uint64_t)clock_boot());
+    buf_put_u64(out, (uint64_t)(now - m->born));
+    buf_put_u64(out, q->boot);
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         const struct qrcpt *r = &m->rcpts[i];
 
@@ -79,20 +113,51 @@ static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t
     rcpt_set(q, r, state, reason);
 }
 
+/* A damaged record may say anything: nothing of it may overflow, or make a message that never
+ * expires. */
+static int dates_decode(struct queue *q, struct qmsg *m, struct rd *in, int64_t now,
+                        int64_t *ret_to_mono)
+{
+    struct dated d = { 0 };
+    int64_t gap;
+
+    d.wall = (int64_t)rd_u64(in);
+    d.boot = (int64_t)rd_u64(in);
+    d.age = (int64_t)rd_u64(in);
+    d.boot_id = rd_u64(in);
+    if (in->bad || d.age < 0 || d.age > AGE_MAX || d.boot < 0)
+        return -EBADMSG;
+    gap = gap_since(q, &d);
+    if (__builtin_sub_overflow(now - gap, d.wall, ret_to_mono) ||
+        __builtin_sub_overflow(now - gap, d.age, &m->born))
+        return -EBADMSG;
+    return 0;
+}
+
+static int rcpts_decode(struct queue *q, struct qmsg *m, struct rd *in)
+{
+    int64_t now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
+    uint8_t version = rd_u8(in);
+
+    if (version != STATE_VERSION && version != STATE_UNDATED)
+        return -EBADMSG;
+    if (rd_u16(in) != m->env->rcpt_n || in->bad)
+        return -EBADMSG;
+    if (version == STATE_VERSION && dates_decode(q, m, in, now, &to_mono) < 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < m->env->rcpt_n && !in->bad; i++)
+        rcpt_decode(q, &m->rcpts[i], in, to_mono, now);
+    return in->bad ? -EBADMSG : 0;
+}
+
 int state_decode(struct queue *q, struct qmsg *m, const void *data, size_t len)
 {
     struct rd in = rd_of(data, len);
-    int64_t now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
+    int r = rcpts_decode(q, m, &in);
 
-    if (rd_u8(&in) != STATE_VERSION || rd_u16(&in) != m->env->rcpt_n || in.bad)
-        return -EBADMSG;
-    for (size_t i = 0; i < m->env->rcpt_n && !in.bad; i++)
-        rcpt_decode(q, &m->rcpts[i], &in, to_mono, now);
-    if (!in.bad)
-        return 0;
-    for (size_t i = 0; i < m->env->rcpt_n; i++)
+    for (size_t i = 0; r < 0 && i < m->env->rcpt_n; i++)
         rcpt_set(q, &m->rcpts[i], RCPT_WAITING, WAIT_NEW);
-    return -EBADMSG;
+    return r;
 }
 
 int64_t jittered(struct queue *q, int64_t usec)

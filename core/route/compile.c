@@ -31,85 +31,76 @@ void compile_error(struct compile *c, const struct config_origin *origin, const 
     buf_free(&text);
 }
 
-static struct config_origin copy_origin(struct arena *a, const struct config_origin *o)
+const char *compile_copy(struct arena *a, const char *text)
 {
-    return (struct config_origin){ arena_strdup(a, o->file ? o->file : "(built in)"),
-                                   arena_strdup(a, o->pointer ? o->pointer : "") };
+    return text ? arena_strdup(a, text) : NULL;
 }
 
-static struct route_row *begin_row(struct compile *c, size_t index, enum row_kind kind,
-                                   const struct config_origin *origin)
+struct postern_strings compile_copy_strings(struct arena *a, const struct postern_strings *from)
 {
-    static const char *const names[] = { "rule", "local domain", "local domain", "default" };
-    struct route_row *row = &c->t->rows[index];
+    const char **v = arena_alloc(a, from->n * sizeof *v);
 
-    row->kind = kind;
-    row->rule.index = index;
-    row->rule.what = names[kind];
-    row->rule.origin = copy_origin(c->t->arena, origin);
+    for (size_t i = 0; i < from->n; i++)
+        v[i] = arena_strdup(a, from->v[i]);
+    return (struct postern_strings){ from->n, v };
+}
+
+/* --- rows --- */
+
+static const struct {
+    const char *what;
+    int single; /* 1: there is one at most, and it needs no number */
+} kinds[ROW_KINDS] = {
+    [ROW_RULE] = { "rule", 0 },
+    [ROW_ALIAS] = { "alias", 1 },
+    [ROW_LOCAL_FORWARD] = { "local forwarder", 1 },
+    [ROW_SUBSTITUTE] = { "substitute domain", 1 },
+    [ROW_LOCAL] = { "local domain", 0 },
+    [ROW_HOST_NAME] = { "host name", 0 },
+    [ROW_VIRTUAL] = { "virtual domain", 0 },
+    [ROW_OWN_ADDRESS] = { "own address", 1 },
+    [ROW_UNQUALIFIED] = { "local domain", 1 },
+    [ROW_GATEWAY] = { "gateway", 0 },
+    [ROW_ZONE] = { "zone", 0 },
+    [ROW_ZONE_GATE] = { "zone gateway", 0 },
+    [ROW_FORWARDER] = { "forwarder", 1 },
+    [ROW_DEFAULT] = { "default", 1 },
+};
+
+/* Rows of one file follow each other, so the last one's name of the file is the next one's too. */
+static struct config_origin copy_origin(struct compile *c, const struct config_origin *o)
+{
+    const char *file = o->file ? o->file : "(built in)";
+    const struct route_row *last = c->t->row_n ? &c->t->rows[c->t->row_n - 1] : NULL;
+
+    if (!last || strcmp(last->rule.origin.file, file) != 0)
+        file = arena_strdup(c->t->arena, file);
+    else
+        file = last->rule.origin.file;
+    return (struct config_origin){ file, arena_strdup(c->t->arena, o->pointer ? o->pointer : "") };
+}
+
+struct route_row *compile_row(struct compile *c, enum row_kind kind,
+                              const struct config_origin *origin)
+{
+    struct config_origin copy = copy_origin(c, origin);
+    struct route_table *t = c->t;
+    struct route_row *row;
+
+    if (t->row_n == c->row_cap) {
+        c->row_cap = c->row_cap ? c->row_cap * 2 : 64;
+        t->rows = mem_realloc(t->rows, c->row_cap * sizeof *t->rows);
+    }
+    row = &t->rows[t->row_n];
+    *row = (struct route_row){ .kind = kind };
+    row->rule.index = t->row_n++;
+    row->rule.what = kinds[kind].what;
+    row->rule.number = kinds[kind].single ? 0 : ++c->numbers[kind];
+    row->rule.origin = copy;
     return row;
 }
 
-/* --- local domains --- */
-
-/* What happens to a recipient of ours. */
-static void local_action(struct route_row *row, const char *transport)
-{
-    row->anyone = 1;
-    if (transport) {
-        row->action = ROUTE_TRANSPORT;
-        row->transport = transport;
-        return;
-    }
-    row->action = ROUTE_FAIL;
-    memcpy(row->status, (const uint16_t[]){ 5, 1, 1 }, sizeof row->status);
-    row->text = "this gateway has no mailboxes of its own";
-}
-
-static void compile_local(struct compile *c, size_t i, const char *transport)
-{
-    const struct postern_strings *names = &c->cfg->routing.local_domains;
-    const char *why = "it would make every domain local";
-    struct route_row *row = begin_row(c, c->t->rule_n + i, ROW_LOCAL, &c->cfg->local_origin);
-    struct domain_pattern *p = arena_alloc(c->t->arena, sizeof *p);
-
-    row->domain = (struct domain_patterns){ 1, p };
-    local_action(row, transport);
-    if (domain_pattern_parse(c->t->arena, names->v[i], p, &why) < 0 || p->kind == DOMAIN_ANY)
-        compile_error(c, &c->cfg->local_origin, NULL, i, names->n,
-                      "found \"%s\", expected a domain: %s", names->v[i], why);
-    else if (p->kind == DOMAIN_EXACT && !map_get(c->t->local, p->lower))
-        map_set(c->t->local, p->lower, row);
-}
-
-/* A gateway may have no mailboxes at all; it says so with an empty list of local domains. */
-static const char *local_transport(struct compile *c)
-{
-    const struct config_routing *routing = &c->cfg->routing;
-    struct config_origin origin = { c->cfg->local_origin.file, "/routing" };
-
-    if (routing->local_domains.n == 0)
-        return NULL;
-    if (routing->local_transport)
-        return compile_instance(c, &origin, "local_transport", 0, 1, CONFIG_TRANSPORT,
-                                routing->local_transport);
-    compile_error(c, &origin, "local_transport", 0, 1,
-                  "found nothing, expected the transport for local domains; a gateway without "
-                  "mailboxes says \"local_domains\": []");
-    return NULL;
-}
-
-static void compile_locals(struct compile *c)
-{
-    static const struct config_origin built_in = { "(built in)", "" };
-    const char *transport = local_transport(c);
-
-    for (size_t i = 0; i < c->t->local_n; i++)
-        compile_local(c, i, transport);
-    local_action(begin_row(c, c->t->rule_n + c->t->local_n, ROW_UNQUALIFIED, &built_in), transport);
-}
-
-/* --- the whole --- */
+/* --- checks of the whole --- */
 
 /* The names of actions are spoken for. */
 static void check_instance_names(struct compile *c)
@@ -147,37 +138,97 @@ static void check_rewrite_loop(struct compile *c, const struct route_row *row)
 
 static void check_rewrite_loops(struct compile *c)
 {
-    for (size_t i = 0; i < c->t->rule_n; i++) {
+    for (size_t i = 0; i < c->t->head_n; i++) {
         if (c->t->rows[i].rewrite)
             check_rewrite_loop(c, &c->t->rows[i]);
     }
 }
 
+/* --- the whole --- */
+
+/* What is done with local mail before it is delivered: aliases first, which may name users that
+ * the hub is not to get. */
+static void compile_head(struct compile *c)
+{
+    const struct config_rule *rules = c->cfg->routing.rules.v;
+
+    for (size_t i = 0; i < c->cfg->routing.rules.n; i++)
+        compile_rule(c, &rules[i], compile_row(c, ROW_RULE, &c->cfg->rule_origins[i]));
+    compile_local_forward(c);
+    c->t->head_n = c->t->row_n;
+}
+
+static void compile_default(struct compile *c)
+{
+    struct route_row *row = compile_row(c, ROW_DEFAULT, &c->cfg->default_origin);
+
+    compile_rule(c, &c->cfg->routing.dflt, row);
+    if (row->action == ROUTE_TRANSPORT && row->next_hops.n == 0)
+        row->next_hops = compile_direct(c, 0);
+}
+
+/* Gateways and the like leave by the road that mail leaves by anyway. */
+static const char *remote_transport(const struct config *cfg)
+{
+    const char *name = cfg->routing.dflt.transport;
+
+    for (size_t i = 0; name && i < cfg->instance_n; i++) {
+        const struct config_instance *instance = &cfg->instances[i];
+
+        if (instance->kind == CONFIG_TRANSPORT && instance->enabled &&
+            text_casecmp(instance->name, name) == 0)
+            return instance->name;
+    }
+    return NULL;
+}
+
 static void compile_rows(struct compile *c)
 {
-    const struct config_routing *routing = &c->cfg->routing;
-    const struct config_rule *rules = routing->rules.v;
     struct route_table *t = c->t;
 
-    t->rule_n = routing->rules.n;
-    t->local_n = routing->local_domains.n;
-    t->row_n = t->rule_n + t->local_n + 2;
-    t->rows = arena_alloc(t->arena, t->row_n * sizeof *t->rows);
-    for (size_t i = 0; i < t->rule_n; i++)
-        compile_rule(c, &rules[i], begin_row(c, i, ROW_RULE, &c->cfg->rule_origins[i]));
-    compile_locals(c);
-    compile_rule(c, &routing->dflt,
-                 begin_row(c, t->row_n - 1, ROW_DEFAULT, &c->cfg->default_origin));
+    c->remote_transport = compile_copy(t->arena, remote_transport(c->cfg));
+    compile_groups(c);
+    compile_head(c);
+    compile_local_rows(c);
+    t->local_n = t->row_n - t->head_n;
+    compile_remote_rows(c);
+    compile_default(c);
     check_instance_names(c);
+}
+
+/* Only now do the rows stay where they are. */
+static void file_rows(struct route_table *t)
+{
+    uint32_t *patterns = arena_alloc(t->arena, t->local_n * sizeof *patterns);
+
+    t->patterns = patterns;
+    for (size_t i = 0; i + 1 < t->row_n; i++) {
+        struct route_row *row = &t->rows[i];
+
+        if (!row_is_local(row))
+            route_index_add(&t->index, row);
+        else if (row->domain.n && row->domain.v[0].kind != DOMAIN_EXACT)
+            patterns[t->pattern_n++] = (uint32_t)i;
+        else if (row->domain.n && !map_get(t->local, row->domain.v[0].lower))
+            map_set(t->local, row->domain.v[0].lower, row);
+    }
+}
+
+static const char *first_host_name(const struct config *cfg)
+{
+    return cfg->routing.host_names.n ? cfg->routing.host_names.v[0] : cfg->server.hostname;
 }
 
 static struct route_table *table_new(const struct config *cfg)
 {
-    const char *hostname = cfg->server.hostname;
+    const char *hostname = first_host_name(cfg);
     struct route_table *t = mem_zalloc(sizeof *t);
 
     t->arena = arena_new();
     t->local = map_new();
+    t->own = map_new();
+    t->group_of = map_new();
+    route_index_init(&t->index);
     if (!hostname || route_domain_normalize(hostname, strlen(hostname), t->hostname) < 0)
         snprintf(t->hostname, sizeof t->hostname, "localhost");
     return t;
@@ -189,6 +240,7 @@ int route_compile(const struct config *cfg, struct route_table **ret, struct con
     struct compile c = { .cfg = cfg, .t = t, .errors = errors };
 
     compile_rows(&c);
+    file_rows(t);
     if (!c.bad)
         check_rewrite_loops(&c);
     if (c.bad) {
@@ -204,6 +256,10 @@ void route_free(struct route_table **t)
     if (!*t)
         return;
     map_free(&(*t)->local, NULL);
+    map_free(&(*t)->own, NULL);
+    map_free(&(*t)->group_of, NULL);
+    route_index_done(&(*t)->index);
+    free((*t)->rows);
     arena_free(&(*t)->arena);
     free(*t);
     *t = NULL;

@@ -1,13 +1,16 @@
-/* Walking the table. Pure: nothing is read but the table and the query, nothing kept.
+/* Walking the table. Pure: nothing is read but the table and the query, nothing kept. The index
+ * says which rows are worth a look; the others are mentioned in the trace.
  *
  * A rule that rewrites sends the walk back to the top with the new address, at most
  * ROUTE_REWRITES_MAX times and never to an address where it has been. */
 #include "route/table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "address/address.h"
 #include "util/buf.h"
 
 /* The addresses of one walk, the first borrowed from the query. */
@@ -50,6 +53,7 @@ static void decide(struct route_decision *d, const struct route_row *row)
     memcpy(d->status, row->status, sizeof d->status);
     d->text = row->text;
     d->anyone = row->anyone;
+    d->group = row->group;
 }
 
 static void decide_fail(struct route_decision *d, const struct route_row *row, uint16_t subject,
@@ -139,16 +143,25 @@ static int rewrite(struct route_walk *w, struct chain *c, const struct route_row
 
 /* --- the walk --- */
 
-/* Once over the table. 1: decided; 0: rewritten, start again; -ELOOP: decided that it failed. */
-static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
+/* Rows [from, to). 1: decided; 0: rewritten, start again; -ELOOP: decided that it failed; -ENOENT:
+ * none of them matched. */
+static int stretch(struct route_walk *w, struct chain *c, struct index_cursor *cursor, size_t from,
+                   size_t to, struct route_decision *d)
 {
     const struct route_table *t = w->t;
+    size_t after = from; /* the last one that was considered */
     struct route_match m;
 
-    for (size_t i = 0; i < t->rule_n; i++) {
-        const struct route_row *row = &t->rows[i];
-        int matched = route_row_match(row, w, &m);
+    for (;;) {
+        size_t i = route_index_next(cursor, after);
+        const struct route_row *row;
+        int matched;
 
+        route_trace_skipped(w, after, i < to ? i : to);
+        if (i >= to)
+            return -ENOENT;
+        row = &t->rows[i];
+        matched = route_row_match(row, w, &m);
         route_trace_rule(w, row, matched, &m);
         if (matched && row->rewrite)
             return rewrite(w, c, row, &m, d);
@@ -156,11 +169,31 @@ static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
             decide(d, row);
             return 1;
         }
+        after = i + 1;
     }
+}
+
+/* Once over the table; returns what stretch does, but never -ENOENT. */
+static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
+{
+    const struct route_table *t = w->t;
+    struct index_cursor cursor;
+    int r;
+
+    route_index_seek(&t->index, w, &cursor);
+    r = stretch(w, c, &cursor, 0, t->head_n, d);
+    if (r != -ENOENT)
+        return r;
     route_trace_local(w);
-    if (!w->local)
-        route_trace_default(w);
-    decide(d, w->local ? w->local : route_default(t));
+    if (w->local) {
+        decide(d, w->local);
+        return 1;
+    }
+    r = stretch(w, c, &cursor, t->head_n + t->local_n, t->row_n - 1, d);
+    if (r != -ENOENT)
+        return r;
+    route_trace_default(w);
+    decide(d, route_default(t));
     return 1;
 }
 
@@ -231,6 +264,8 @@ int route_decide(const struct route_table *t, const struct route_query *q,
         memcpy(ret->domain, w.rcpt.domain, sizeof ret->domain);
         ret->anyone |= c.anyone;
     }
+    if (r != -EINVAL && ret->action == ROUTE_TRANSPORT && !ret->group)
+        ret->group = route_group_of(t, ret->domain);
     return r == -EINVAL ? r : 0;
 }
 
@@ -238,4 +273,17 @@ void route_decision_done(struct route_decision *d)
 {
     free(d->rewritten);
     d->rewritten = NULL;
+}
+
+const char *route_next_hop(const struct route_decision *d, size_t i, char *buf, size_t size)
+{
+    const char *hop;
+    unsigned flags = next_hop_flags(d->next_hops[i], &hop);
+
+    if (!(flags & NEXT_HOP_OWN))
+        return d->next_hops[i];
+    if (!(flags & NEXT_HOP_OWN_HOST) || d->domain[0] == '[')
+        return d->domain;
+    snprintf(buf, size, "[%s]", d->domain);
+    return buf;
 }

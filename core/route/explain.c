@@ -6,28 +6,37 @@
 
 #include <postern/mail.h>
 
+#include "address/address.h"
+
 #define SHOWN_SIZE 1100 /* an address or a sentence as shown: cleaned, cut */
 
-/* "rule 3", "local", "default" */
-static const char *row_name(const struct route_rule *rule, char *buf, size_t size)
+/* "rule 3", "rules 3-99", "local", "default" */
+static const char *step_name(const struct route_step *s, char *buf, size_t size)
 {
-    if (strcmp(rule->what, "rule") == 0)
-        snprintf(buf, size, "rule %zu", rule->index + 1);
+    const struct route_rule *r = s->rule;
+
+    if (s->last)
+        snprintf(buf, size, "%ss %zu-%zu", r->what, r->number, s->last->number);
+    else if (strcmp(r->what, "local domain") == 0)
+        snprintf(buf, size, "local");
+    else if (r->number)
+        snprintf(buf, size, "%s %zu", r->what, r->number);
     else
-        snprintf(buf, size, "%s", strcmp(rule->what, "default") == 0 ? "default" : "local");
+        snprintf(buf, size, "%s", r->what);
     return buf;
 }
 
 /* "(90-routing.json#/routing/rules/2)": all files stand in one folder, so its name says nothing. */
-static const char *row_place(const struct route_rule *rule, char *buf, size_t size)
+static const char *step_place(const struct route_step *s, char *buf, size_t size)
 {
-    const char *slash = strrchr(rule->origin.file, '/');
-    const char *file = slash ? slash + 1 : rule->origin.file;
+    const struct config_origin *o = &s->rule->origin;
+    const char *slash = strrchr(o->file, '/');
+    const char *file = slash ? slash + 1 : o->file;
 
     if (file[0] == '(')
         snprintf(buf, size, "%s", file);
     else
-        snprintf(buf, size, "(%s#%s)", file, rule->origin.pointer);
+        snprintf(buf, size, "(%s#%s%s)", file, o->pointer, s->last ? " ..." : "");
     return buf;
 }
 
@@ -47,8 +56,8 @@ static void explain_steps(const struct route_trace *t, int colour, struct buf *o
     int name_width = 0, place_width = 0;
 
     for (size_t i = 0; i < t->n; i++) {
-        int n = (int)strlen(row_name(t->steps[i].rule, name, sizeof name));
-        int p = (int)strlen(row_place(t->steps[i].rule, place, sizeof place));
+        int n = (int)strlen(step_name(&t->steps[i], name, sizeof name));
+        int p = (int)strlen(step_place(&t->steps[i], place, sizeof place));
 
         name_width = n > name_width ? n : name_width;
         place_width = p > place_width ? p : place_width;
@@ -56,25 +65,54 @@ static void explain_steps(const struct route_trace *t, int colour, struct buf *o
     for (size_t i = 0; i < t->n; i++) {
         const struct route_step *s = &t->steps[i];
 
-        buf_printf(out, "  %-*s  %-*s  %s%s%s: %s\n", name_width,
-                   row_name(s->rule, name, sizeof name), place_width,
-                   row_place(s->rule, place, sizeof place),
+        buf_printf(out, "  %-*s  %-*s  %s%s%s: %s\n", name_width, step_name(s, name, sizeof name),
+                   place_width, step_place(s, place, sizeof place),
                    paint(colour, s->matched ? "\033[32m" : "\033[2m"), s->matched ? "yes" : "no",
                    paint(colour, "\033[0m"), clean(s->text, text, sizeof text));
     }
 }
 
+static void explain_next_hop(const struct route_decision *d, size_t i, struct buf *out)
+{
+    const char *hop;
+    unsigned flags = next_hop_flags(d->next_hops[i], &hop);
+
+    if (flags & NEXT_HOP_OWN_HOST)
+        buf_printf(out, "the address of %s", d->domain);
+    else if (flags & NEXT_HOP_OWN)
+        buf_printf(out, d->domain[0] == '[' ? "%s" : "by MX of %s", d->domain);
+    else
+        buf_printf(out, "%s%s", hop,
+                   flags & NEXT_HOP_UNRESOLVED ? " if that can't be resolved" : "");
+}
+
+static int is_local(const struct route_rule *rule)
+{
+    static const char *const whats[] = { "local domain", "substitute domain", "host name",
+                                         "virtual domain", "own address" };
+
+    for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {
+        if (strcmp(rule->what, whats[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static void explain_transport(const struct route_decision *d, struct buf *out)
 {
     buf_printf(out, "transport %s", d->transport);
-    for (size_t i = 0; i < d->next_hop_n; i++)
-        buf_printf(out, "%s%s", i ? ", " : ", next hops: ", d->next_hops[i]);
+    for (size_t i = 0; i < d->next_hop_n; i++) {
+        buf_adds(out, i ? ", " : ", next hops: ");
+        explain_next_hop(d, i, out);
+    }
     /* Mail for our own goes no further; whether a transport looks up an MX is its business. */
-    if (d->next_hop_n == 0 && strcmp(d->rule->what, "local domain") != 0)
+    if (d->next_hop_n == 0 && !is_local(d->rule))
         buf_printf(out, d->domain[0] == '[' ? ", next hop: %s" : ", next hops: by MX of %s",
                    d->domain);
     for (size_t i = 0; i < d->params->n; i++)
         buf_printf(out, "%s%s", i ? ", " : "; with ", d->params->v[i]);
+    if (d->group)
+        buf_printf(out, "; queue group %s", d->group->name);
 }
 
 static void explain_decision(const struct route_query *q, const struct route_decision *d,
@@ -145,6 +183,8 @@ static json_t *json_rule(const struct route_rule *rule)
     j = json_object();
     json_object_set_new(j, "index", json_integer((json_int_t)rule->index));
     json_object_set_new(j, "what", json_text(rule->what));
+    if (rule->number)
+        json_object_set_new(j, "number", json_integer((json_int_t)rule->number));
     json_object_set_new(j, "file", json_text(rule->origin.file));
     json_object_set_new(j, "pointer", json_text(rule->origin.pointer));
     json_object_set_new(j, "comment", json_text(rule->comment));
@@ -158,6 +198,9 @@ static json_t *json_steps(const struct route_trace *t)
     for (size_t i = 0; i < t->n; i++) {
         json_t *step = json_rule(t->steps[i].rule);
 
+        if (t->steps[i].last)
+            json_object_set_new(step, "last_index",
+                                json_integer((json_int_t)t->steps[i].last->index));
         json_object_set_new(step, "matched", json_boolean(t->steps[i].matched));
         json_object_set_new(step, "text", json_text(t->steps[i].text));
         json_array_append_new(list, step);
@@ -183,6 +226,7 @@ static json_t *json_decision(const struct route_decision *d)
         json_object_set_new(j, "transport", json_text(d->transport));
         json_object_set_new(j, "next_hops", json_list(d->next_hops, d->next_hop_n));
         json_object_set_new(j, "params", json_list(d->params->v, d->params->n));
+        json_object_set_new(j, "queue_group", json_text(d->group ? d->group->name : NULL));
     }
     if (d->action == ROUTE_FAIL) {
         snprintf(status, sizeof status, "%u.%u.%u", d->status[0], d->status[1], d->status[2]);

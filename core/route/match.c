@@ -20,23 +20,29 @@ static int match_domain(const struct route_row *row, const struct route_walk *w,
     return row->domain.n == 0;
 }
 
+static const struct address_pattern *find_address(const struct address_patterns *list,
+                                                  const struct route_address *a)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (address_pattern_match(&list->v[i], a))
+            return &list->v[i];
+    }
+    return NULL;
+}
+
 static int match_recipient(const struct route_row *row, const struct route_walk *w,
                            struct route_match *m)
 {
-    for (size_t i = 0; i < row->recipient.n; i++) {
-        if (address_pattern_match(&row->recipient.v[i], &w->rcpt)) {
-            m->recipient = &row->recipient.v[i];
-            return 1;
-        }
-    }
-    return row->recipient.n == 0;
+    m->recipient = find_address(&row->recipient, &w->rcpt);
+    return m->recipient || row->recipient.n == 0;
 }
 
-/* Only when a rule asks: most tables never do. */
-static void parse_sender(struct route_walk *w)
+enum sender_state route_walk_sender(struct route_walk *w)
 {
     const char *why;
 
+    if (w->sender_state != SENDER_UNPARSED)
+        return w->sender_state;
     if (!w->q->sender)
         w->sender_state = SENDER_UNKNOWN;
     else if (!*w->q->sender)
@@ -45,19 +51,21 @@ static void parse_sender(struct route_walk *w)
         w->sender_state = SENDER_BAD;
     else
         w->sender_state = SENDER_ADDRESS;
+    return w->sender_state;
 }
 
 static int match_sender(const struct route_row *row, struct route_walk *w, struct route_match *m)
 {
+    enum sender_state state;
+
     if (row->sender.n == 0)
         return 1;
-    if (w->sender_state == SENDER_UNPARSED)
-        parse_sender(w);
+    state = route_walk_sender(w);
     for (size_t i = 0; i < row->sender.n; i++) {
         const struct address_pattern *p = &row->sender.v[i];
 
-        if (w->sender_state == SENDER_ADDRESS ? address_pattern_match(p, &w->sender)
-                                              : w->sender_state == SENDER_NULL && p->null) {
+        if (state == SENDER_ADDRESS ? address_pattern_match(p, &w->sender)
+                                    : state == SENDER_NULL && p->null) {
             m->sender = p;
             return 1;
         }
@@ -77,10 +85,25 @@ static int match_ingress(const struct route_row *row, const struct route_walk *w
     return row->ingress.n == 0;
 }
 
+static int is_spared(const struct route_row *row, const struct route_walk *w, struct route_match *m)
+{
+    const struct address_pattern *user = find_address(&row->except_users, &w->rcpt);
+
+    if (user)
+        m->except = user->text;
+    for (size_t i = 0; i < row->except.n && !m->except; i++) {
+        if (domain_pattern_match(&row->except.v[i], w->rcpt.domain))
+            m->except = row->except.v[i].text;
+    }
+    return m->except != NULL;
+}
+
 int route_row_match(const struct route_row *row, struct route_walk *w, struct route_match *ret)
 {
     *ret = (struct route_match){ .failed = COND_NONE };
-    if (!match_domain(row, w, ret))
+    if (row->local_only && !w->local)
+        ret->failed = COND_LOCAL;
+    else if (!match_domain(row, w, ret))
         ret->failed = COND_DOMAIN;
     else if (!match_recipient(row, w, ret))
         ret->failed = COND_RECIPIENT;
@@ -88,19 +111,7 @@ int route_row_match(const struct route_row *row, struct route_walk *w, struct ro
         ret->failed = COND_SENDER;
     else if (!match_ingress(row, w, ret))
         ret->failed = COND_INGRESS;
+    else if (is_spared(row, w, ret))
+        ret->failed = COND_EXCEPT;
     return ret->failed == COND_NONE;
-}
-
-const struct route_row *route_local(const struct route_table *t, const char *domain)
-{
-    const struct route_row *row = map_get(t->local, domain);
-
-    /* Exact names are in the map; this walks over the few that have wildcards. */
-    for (size_t i = t->rule_n; !row && i < t->rule_n + t->local_n; i++) {
-        const struct domain_pattern *p = &t->rows[i].domain.v[0];
-
-        if (p->kind != DOMAIN_EXACT && domain_pattern_match(p, domain))
-            row = &t->rows[i];
-    }
-    return row;
 }

@@ -181,38 +181,90 @@ int address_pattern_match(const struct address_pattern *p, const struct route_ad
         (!p->local || text_glob(p->local, address->local));
 }
 
-/* The shortest run that the first '*' of the pattern can stand for; the text matches it. */
-static void glob_capture(const char *pattern, const char *text, size_t *ret_at, size_t *ret_len)
-{
-    const char *star = strchr(pattern, '*');
-    size_t at = (size_t)(star - pattern), len = 0, rest = strlen(text) - at;
+/* --- captures --- */
 
-    while (len < rest && !text_glob(star + 1, text + at + len))
-        len++;
+static unsigned count_stars(const char *glob)
+{
+    unsigned n = 0;
+
+    for (; *glob; glob++)
+        n += *glob == '*';
+    return n;
+}
+
+static unsigned domain_stars(const struct domain_pattern *p)
+{
+    return !p                     ? 0
+        : p->kind == DOMAIN_BELOW ? 1
+        : p->kind == DOMAIN_GLOB  ? count_stars(p->lower)
+                                  : 0;
+}
+
+unsigned address_pattern_captures(const struct address_pattern *p,
+                                  const struct domain_pattern *domain)
+{
+    unsigned local = p && p->local ? count_stars(p->local) : 1;
+    unsigned n = local + domain_stars(p ? &p->domain : domain);
+
+    return n ? n : 1;
+}
+
+/* The run that the n-th '*' of the glob stands for, when each before it takes the shortest that it
+ * can; the text matches the glob. */
+static void glob_capture(const char *glob, const char *text, unsigned n, size_t *ret_at,
+                         size_t *ret_len)
+{
+    size_t at = 0, len = 0;
+
+    for (;; at += len) {
+        size_t fixed = strcspn(glob, "*");
+
+        at += fixed;
+        glob += fixed + 1;
+        for (len = 0; text[at + len] && !text_glob(glob, text + at + len);)
+            len++;
+        if (--n == 0)
+            break;
+    }
     *ret_at = at;
     *ret_len = len;
 }
 
-void address_pattern_capture(const struct address_pattern *p, const struct route_address *address,
-                             char *buf)
+static void domain_capture(const struct domain_pattern *p, const char *domain, unsigned n,
+                           size_t *ret_at, size_t *ret_len)
+{
+    if (p->kind == DOMAIN_GLOB) {
+        glob_capture(p->lower, domain, n, ret_at, ret_len);
+        return;
+    }
+    *ret_at = 0;
+    *ret_len = strlen(domain) - p->len;
+}
+
+int address_pattern_capture(const struct address_pattern *p, const struct domain_pattern *domain,
+                            const struct route_address *address, unsigned n, char *buf)
 {
     char plain[POSTERN_LOCAL_MAX + 1];
     const char *from = plain;
+    unsigned local = p && p->local ? count_stars(p->local) : 1;
     size_t at = 0, len = address->local_len;
 
+    if (n == 0 || n > address_pattern_captures(p, domain))
+        return -ENOENT;
     /* As typed: case is for the mailbox's owner to judge. */
     if (postern_address_unquote(address->parsed.local, address->parsed.local_len, plain,
                                 sizeof plain) < 0)
         plain[0] = 0;
-    if (p && p->local && strchr(p->local, '*')) {
-        glob_capture(p->local, address->local, &at, &len);
-    } else if (p && p->local && p->domain.kind == DOMAIN_BELOW) {
+    if (p)
+        domain = &p->domain;
+    if (n <= local) {
+        if (p && p->local)
+            glob_capture(p->local, address->local, n, &at, &len);
+    } else if (domain_stars(domain)) {
         from = address->domain;
-        len = strlen(from) - p->domain.len;
-    } else if (p && p->local && p->domain.kind == DOMAIN_GLOB && strchr(p->domain.lower, '*')) {
-        from = address->domain;
-        glob_capture(p->domain.lower, address->domain, &at, &len);
+        domain_capture(domain, address->domain, n - local, &at, &len);
     }
     memcpy(buf, from + at, len);
     buf[len] = 0;
+    return 0;
 }

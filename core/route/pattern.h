@@ -62,10 +62,16 @@ int address_pattern_parse(struct arena *a, const char *text, struct address_patt
 int address_pattern_match(const struct address_pattern *p, const struct route_address *address);
 int address_pattern_is_any(const struct address_pattern *p);
 
-/* What the first '*' of a pattern that matched stands for; without one, the local part. The text is
- * the address's, as typed but without quotes. buf has ADDRESS_CAPTURE_SIZE bytes. p may be NULL. */
+/* What the n-th '*' of a pattern that matched stands for, counted from 1 and from the left: those
+ * of the local part (which is one '*' when the pattern leaves it open), then those of the domain,
+ * where ".name" has one. Without any, the first is the whole local part. The text is the address's,
+ * as typed but without quotes. p NULL: an open local part, with the domain's pattern. buf has
+ * ADDRESS_CAPTURE_SIZE bytes. 0, or -ENOENT: the pattern has not so many. */
 #define ADDRESS_CAPTURE_SIZE (POSTERN_LOCAL_MAX + 1)
-void address_pattern_capture(const struct address_pattern *p, const struct route_address *address,
-                             char *buf);
+int address_pattern_capture(const struct address_pattern *p, const struct domain_pattern *domain,
+                            const struct route_address *address, unsigned n, char *buf);
+/* How many there are. p and domain as above. */
+unsigned address_pattern_captures(const struct address_pattern *p,
+                                  const struct domain_pattern *domain);
 
 #endif

@@ -1,4 +1,5 @@
-/* New addresses from templates: "*@new.example", where '*' is what the pattern left open. */
+/* New addresses from templates: "*@new.example", where '*' is the first thing that the pattern left
+ * open, and "$1" to "$9" are all of them. */
 #include "route/table.h"
 
 #include <errno.h>
@@ -6,19 +7,60 @@
 
 #include "util/buf.h"
 
-/* Adds text with each '*' replaced. */
-static void substitute(struct buf *out, const char *text, size_t len, const char *capture)
+struct captures { /* where the texts come from */
+    const struct route_match *m;
+    const struct route_address *rcpt;
+    int example; /* 1: each is "x" */
+};
+
+/* The number of the capture that stands at p, and how many bytes it takes; 0: none does. */
+static unsigned placeholder(const char *p, const char *end, size_t *ret_len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '*')
+    *ret_len = 1;
+    if (*p == '*')
+        return 1;
+    if (*p != '$' || p + 1 == end || p[1] < '1' || p[1] > '9')
+        return 0;
+    *ret_len = 2;
+    return (unsigned)(p[1] - '0');
+}
+
+unsigned route_rewrite_captures(const char *template)
+{
+    const char *end = template + strlen(template);
+    unsigned most = 0;
+    size_t len;
+
+    for (; template <end; template += len) {
+        unsigned n = placeholder(template, end, &len);
+
+        if (len == 2 && n > most)
+            most = n;
+    }
+    return most;
+}
+
+/* Adds text with each placeholder replaced. */
+static void substitute(struct buf *out, const char *text, size_t text_len, const struct captures *c)
+{
+    const char *end = text + text_len;
+    char capture[ADDRESS_CAPTURE_SIZE];
+    size_t len;
+
+    for (; text < end; text += len) {
+        unsigned n = placeholder(text, end, &len);
+
+        if (n == 0)
+            buf_addc(out, *text);
+        else if (c->example)
+            buf_addc(out, 'x');
+        else if (address_pattern_capture(c->m->recipient, c->m->domain, c->rcpt, n, capture) == 0)
             buf_adds(out, capture);
-        else
-            buf_addc(out, text[i]);
     }
 }
 
 /* The local part is put together without quotes and then gets those that it needs. */
-static int add_local(struct buf *out, const char *template, size_t len, const char *capture)
+static int add_local(struct buf *out, const char *template, size_t len, const struct captures *c)
 {
     char bare[POSTERN_LOCAL_MAX + 1], quoted[2 * POSTERN_LOCAL_MAX + 3];
     struct buf plain = { 0 };
@@ -27,7 +69,7 @@ static int add_local(struct buf *out, const char *template, size_t len, const ch
     if (r < 0)
         return r;
     buf_reserve(&plain, 1);
-    substitute(&plain, bare, (size_t)r, capture);
+    substitute(&plain, bare, (size_t)r, c);
     r = postern_address_quote(plain.data, plain.len, quoted, sizeof quoted);
     buf_free(&plain);
     if (r < 0)
@@ -36,17 +78,13 @@ static int add_local(struct buf *out, const char *template, size_t len, const ch
     return 0;
 }
 
-char *route_rewrite(const struct route_row *row, const struct route_match *m,
-                    const struct route_address *rcpt, const char **reterr_why)
+static char *fill_in(const char *template, const struct captures *c, const char **reterr_why)
 {
-    char capture[ADDRESS_CAPTURE_SIZE];
-    const char *at = strrchr(row->rewrite, '@');
+    const char *at = strrchr(template, '@');
     struct route_address probe;
     struct buf out = { 0 };
-    int r;
+    int r = add_local(&out, template, (size_t)(at - template), c);
 
-    address_pattern_capture(m->recipient, rcpt, capture);
-    r = add_local(&out, row->rewrite, (size_t)(at - row->rewrite), capture);
     if (r < 0) {
         *reterr_why = r == -ENOBUFS ? "the local part is too long"
                                     : "the local part has characters that no address may have";
@@ -54,18 +92,23 @@ char *route_rewrite(const struct route_row *row, const struct route_match *m,
         return NULL;
     }
     buf_addc(&out, '@');
-    substitute(&out, at + 1, strlen(at + 1), capture);
+    substitute(&out, at + 1, strlen(at + 1), c);
     if (route_address_init(&probe, out.data, "", reterr_why) < 0)
         buf_free(&out); /* data is NULL now */
     return out.data;
 }
 
+char *route_rewrite(const struct route_row *row, const struct route_match *m,
+                    const struct route_address *rcpt, const char **reterr_why)
+{
+    const struct captures c = { .m = m, .rcpt = rcpt };
+
+    return fill_in(row->rewrite, &c, reterr_why);
+}
+
 char *route_rewrite_example(const struct route_row *row, const char **reterr_why)
 {
-    struct route_match match = { .failed = COND_NONE };
-    struct route_address example;
+    const struct captures c = { .example = 1 };
 
-    if (route_address_init(&example, "x@x", "", reterr_why) < 0)
-        return NULL;
-    return route_rewrite(row, &match, &example, reterr_why);
+    return fill_in(row->rewrite, &c, reterr_why);
 }

@@ -1,10 +1,10 @@
 /* route/route.h: where a recipient goes: one ordered decision list, and the trace of walking it.
  *
- * Compiled at load time from everything that decides (in this version: local domains, the
- * operator's rules, the default). route_decide is a pure function of the table, the sender and the
- * recipient; the delivery, the answer to RCPT and `postern route` all call it, so the explanation
- * can't drift from the behaviour. It does not allocate without a trace, except when a rule
- * rewrites. */
+ * Compiled at load time from everything that decides: the operator's rules, what is local,
+ * gateways, zones, forwarders, the default. route_decide is a pure function of the table, the sender
+ * and the recipient; the delivery, the answer to RCPT and `postern route` all call it, so the
+ * explanation can't drift from the behaviour. It does not allocate without a trace, except when a
+ * rule rewrites. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
@@ -21,11 +21,27 @@ enum route_action {
 };
 
 struct route_rule { /* public view of a row; lives as long as the table */
-    size_t                  index; /* place in the list, from 0 */
-    const char             *what;  /* "local domain", "rule", "default" */
+    size_t                  index;  /* place in the list, from 0 */
+    const char             *what;   /* "local domain", "rule", "gateway", "zone", "default", ... */
+    size_t                  number; /* among those that are called so, from 1; 0: it is one alone */
     struct config_origin    origin;
     const char             *comment;
 };
+
+struct route_hours { /* minutes since midnight, local time; from > to: over midnight */
+    uint16_t from, to;
+};
+struct route_group { /* destinations that share a schedule; lives as long as the table */
+    const char               *name;
+    struct config_origin      origin;
+    size_t                    concurrency; /* 0: nothing said */
+    size_t                    retry_n;     /* 0: nothing said */
+    const int64_t            *retry;       /* usec */
+    size_t                    hours_n;     /* 0: always */
+    const struct route_hours *hours;
+};
+/* Seconds from that minute of the day on until a delivery may begin; 0: now. */
+unsigned route_group_wait(const struct route_group *g, unsigned minute_of_day, unsigned second);
 
 struct route_decision {
     enum route_action        action;
@@ -40,12 +56,18 @@ struct route_decision {
     const char              *rcpt;      /* as rewritten, or the caller's own pointer */
     char                    *rewritten; /* malloc'ed when a rule rewrote, else NULL */
     char                     domain[256]; /* of rcpt, lower case, without a final dot; "" if none */
+    const struct route_group *group;      /* for TRANSPORT; NULL: none */
 };
+/* Next hop i as it is for this recipient: words for his own domain are replaced by it. The text is
+ * the row's, the decision's, or in buf. */
+const char *route_next_hop(const struct route_decision *d, size_t i, char *buf, size_t size);
 void route_decision_done(struct route_decision *d);
 
-/* The trace: rows considered, in order, and why each matched or not. */
+/* The trace: rows considered, in order, and why each matched or not. In a long table, rows that the
+ * index rules out are told of together. */
 struct route_step {
     const struct route_rule *rule;
+    const struct route_rule *last; /* not NULL: rows from `rule` to this one; none matched */
     int                      matched;
     char                    *text; /* "domain example.com is not in .corp.example" */
 };

@@ -1,6 +1,7 @@
 /* One rule, from what the operator said to a row of the table. */
 #include "route/compile.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,8 +66,8 @@ const char *compile_instance(struct compile *c, const struct config_origin *orig
 
 /* --- conditions --- */
 
-static void compile_domains(struct compile *c, const struct route_row *row,
-                            const struct postern_strings *from, struct domain_patterns *ret)
+void compile_domains(struct compile *c, const struct config_origin *origin, const char *key,
+                     const struct postern_strings *from, struct domain_patterns *ret)
 {
     const char *why;
 
@@ -74,13 +75,14 @@ static void compile_domains(struct compile *c, const struct route_row *row,
     ret->n = from->n;
     for (size_t i = 0; i < from->n; i++) {
         if (domain_pattern_parse(c->t->arena, from->v[i], &ret->v[i], &why) < 0)
-            compile_error(c, &row->rule.origin, "domain", i, from->n,
+            compile_error(c, origin, key, i, from->n,
                           "found \"%s\", expected a pattern of domains: %s", from->v[i], why);
     }
 }
 
-static void compile_addresses(struct compile *c, const struct route_row *row, const char *key,
-                              const struct postern_strings *from, struct address_patterns *ret)
+void compile_addresses(struct compile *c, const struct config_origin *origin, const char *key,
+                       int null_too, const struct postern_strings *from,
+                       struct address_patterns *ret)
 {
     const char *why;
 
@@ -88,21 +90,12 @@ static void compile_addresses(struct compile *c, const struct route_row *row, co
     ret->n = from->n;
     for (size_t i = 0; i < from->n; i++) {
         if (address_pattern_parse(c->t->arena, from->v[i], &ret->v[i], &why) < 0)
-            compile_error(c, &row->rule.origin, key, i, from->n,
+            compile_error(c, origin, key, i, from->n,
                           "found \"%s\", expected a pattern of addresses: %s", from->v[i], why);
-        else if (ret->v[i].null && ret == &row->recipient)
-            compile_error(c, &row->rule.origin, key, i, from->n,
+        else if (ret->v[i].null && !null_too)
+            compile_error(c, origin, key, i, from->n,
                           "\"<>\" is never a recipient; it is the null sender");
     }
-}
-
-static struct postern_strings copy_strings(struct arena *a, const struct postern_strings *from)
-{
-    const char **v = arena_alloc(a, from->n * sizeof *v);
-
-    for (size_t i = 0; i < from->n; i++)
-        v[i] = arena_strdup(a, from->v[i]);
-    return (struct postern_strings){ from->n, v };
 }
 
 static void compile_conditions(struct compile *c, const struct config_rule *rule,
@@ -121,10 +114,10 @@ static void compile_conditions(struct compile *c, const struct config_rule *rule
                       "every recipient \"recipient\": \"*\"");
         return;
     }
-    compile_domains(c, row, &rule->domain, &row->domain);
-    compile_addresses(c, row, "recipient", &rule->recipient, &row->recipient);
-    compile_addresses(c, row, "sender", &rule->sender, &row->sender);
-    row->ingress = copy_strings(c->t->arena, &rule->ingress);
+    compile_domains(c, &row->rule.origin, "domain", &rule->domain, &row->domain);
+    compile_addresses(c, &row->rule.origin, "recipient", 0, &rule->recipient, &row->recipient);
+    compile_addresses(c, &row->rule.origin, "sender", 1, &rule->sender, &row->sender);
+    row->ingress = compile_copy_strings(c->t->arena, &rule->ingress);
     for (size_t i = 0; i < rule->ingress.n; i++) {
         if (text_casecmp(rule->ingress.v[i], OWN_INGRESS) != 0)
             compile_instance(c, &row->rule.origin, "ingress", i, rule->ingress.n, CONFIG_INGRESS,
@@ -134,29 +127,29 @@ static void compile_conditions(struct compile *c, const struct config_rule *rule
 
 /* --- actions --- */
 
+void compile_params(struct compile *c, const struct postern_strings *from, struct route_row *row)
+{
+    row->params = compile_copy_strings(c->t->arena, from);
+    for (size_t i = 0; i < from->n; i++) {
+        const char *equals = strchr(from->v[i], '=');
+
+        if (!equals || equals == from->v[i])
+            compile_error(c, &row->rule.origin, "params", i, from->n,
+                          "found \"%s\", expected \"name=value\"", from->v[i]);
+    }
+}
+
 static void compile_transport(struct compile *c, const struct config_rule *rule,
                               struct route_row *row)
 {
-    struct postern_next_hop hop;
-    const char *why;
-
     row->action = ROUTE_TRANSPORT;
     row->transport = compile_instance(c, &row->rule.origin, "transport", 0, 1, CONFIG_TRANSPORT,
                                       rule->transport);
-    row->next_hops = copy_strings(c->t->arena, &rule->next_hops);
-    for (size_t i = 0; i < rule->next_hops.n; i++) {
-        if (postern_next_hop_parse(rule->next_hops.v[i], &hop, &why) < 0)
-            compile_error(c, &row->rule.origin, "next_hops", i, rule->next_hops.n,
-                          "found \"%s\", expected a host: %s", rule->next_hops.v[i], why);
-    }
-    row->params = copy_strings(c->t->arena, &rule->params);
-    for (size_t i = 0; i < rule->params.n; i++) {
-        const char *equals = strchr(rule->params.v[i], '=');
-
-        if (!equals || equals == rule->params.v[i])
-            compile_error(c, &row->rule.origin, "params", i, rule->params.n,
-                          "found \"%s\", expected \"name=value\"", rule->params.v[i]);
-    }
+    row->next_hops =
+        compile_hops(c, &row->rule.origin, "next_hops", &rule->next_hops, CONFIG_RESOLVE_MX);
+    compile_params(c, &rule->params, row);
+    if (rule->queue_group)
+        row->group = compile_group(c, &row->rule.origin, "queue_group", rule->queue_group);
 }
 
 /* "5.7.1 text" or "text". */
@@ -182,6 +175,34 @@ static void compile_fail(struct compile *c, const struct config_rule *rule, stru
         arena_strdup(c->t->arena, *text ? text : "not accepted by the rules of this gateway");
 }
 
+/* The fewest texts that one of the patterns captures, whichever of them it is that matches. */
+static unsigned least_captures(const struct route_row *row)
+{
+    unsigned least = UINT_MAX;
+
+    for (size_t i = 0; i < row->recipient.n; i++) {
+        unsigned n = address_pattern_captures(&row->recipient.v[i], NULL);
+
+        least = n < least ? n : least;
+    }
+    for (size_t i = 0; i < row->domain.n && !row->recipient.n; i++) {
+        unsigned n = address_pattern_captures(NULL, &row->domain.v[i]);
+
+        least = n < least ? n : least;
+    }
+    return least == UINT_MAX ? 1 : least;
+}
+
+static void check_captures(struct compile *c, const struct route_row *row)
+{
+    unsigned wanted = route_rewrite_captures(row->rewrite), have = least_captures(row);
+
+    if (wanted > have)
+        compile_error(c, &row->rule.origin, "rewrite", 0, 1,
+                      "found \"%s\": $%u stands for nothing, the conditions leave %u place%s open",
+                      row->rewrite, wanted, have, have == 1 ? "" : "s");
+}
+
 /* Tries it out: what makes no address of "x@x" makes none of anything. */
 static void compile_rewrite(struct compile *c, const struct config_rule *rule,
                             struct route_row *row)
@@ -199,6 +220,8 @@ static void compile_rewrite(struct compile *c, const struct config_rule *rule,
     else if (row->kind == ROW_DEFAULT)
         compile_error(c, &row->rule.origin, "rewrite", 0, 1,
                       "the default cannot rewrite: it would never end");
+    else
+        check_captures(c, row);
     free(result);
 }
 
@@ -235,6 +258,9 @@ static void compile_action(struct compile *c, const struct config_rule *rule, st
     }
     if (!rule->transport && rule->next_hops.n)
         compile_error(c, &row->rule.origin, "next_hops", 0, 1, "makes sense with a transport only");
+    if (!rule->transport && rule->queue_group)
+        compile_error(c, &row->rule.origin, "queue_group", 0, 1,
+                      "makes sense with a transport only");
     if (!rule->transport && rule->params.n)
         compile_error(c, &row->rule.origin, "params", 0, 1, "makes sense with a transport only");
     if (rule->transport) {

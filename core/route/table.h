@@ -1,17 +1,44 @@
 /* route/table.h: the compiled table from inside. Private to core/route/.
  *
- * The rows stand in the order in which they are tried: the operator's rules, the local domains (a
- * row each, then one for addresses without a domain), the default. */
+ * The rows stand in the order in which they are tried, in three stretches:
+ *
+ *   head    the operator's rules, then what is done with local mail before it is delivered
+ *   local   what makes an address local, and delivers it: a row for each domain and the like
+ *   tail    what is done with mail that is not local: gateways, zones, forwarders; the default
+ *
+ * Head and tail are found through one index (index.h); of the local rows at most one counts for an
+ * address, and which one is known before the walk begins, because rules may ask. */
 #ifndef ROUTE_TABLE_H
 #define ROUTE_TABLE_H
 
+#include "route/index.h"
 #include "route/pattern.h"
 #include "route/route.h"
 #include "util/map.h"
 
-#define ROUTE_REWRITES_MAX 10u /* of one recipient in one decision */
+#define ROUTE_REWRITES_MAX  10u  /* of one recipient in one decision */
+#define ROUTE_TRACE_ALL_MAX 100u /* rows of a table whose trace tells of each by itself */
 
-enum row_kind { ROW_RULE, ROW_LOCAL, ROW_UNQUALIFIED, ROW_DEFAULT };
+enum row_kind {
+    ROW_RULE,
+    /* of local mail only */
+    ROW_ALIAS,         /* its look-up is a function of the address; see head_local() in compile.c */
+    ROW_LOCAL_FORWARD, /* to the hub for local mail */
+    /* what is local */
+    ROW_SUBSTITUTE,
+    ROW_LOCAL,
+    ROW_HOST_NAME,
+    ROW_VIRTUAL,
+    ROW_OWN_ADDRESS, /* the table's set of addresses, not a pattern */
+    ROW_UNQUALIFIED,
+    /* of mail that is not local */
+    ROW_GATEWAY,
+    ROW_ZONE,      /* what is inside of it */
+    ROW_ZONE_GATE, /* its gateway, for what is outside */
+    ROW_FORWARDER,
+    ROW_DEFAULT,
+    ROW_KINDS
+};
 
 struct address_patterns {
     size_t                  n;
@@ -25,43 +52,78 @@ struct domain_patterns {
 struct route_row {
     struct route_rule       rule;
     enum row_kind           kind;
+    int                     local_only; /* 1: for local recipients */
     struct address_patterns recipient, sender;
     struct domain_patterns  domain;
     struct postern_strings  ingress;
+    struct domain_patterns  except; /* not these, though all the above holds */
+    struct address_patterns except_users;
     /* what it does: `rewrite`, or an action */
-    const char            *rewrite;
-    enum route_action      action;
-    const char            *transport;
-    struct postern_strings next_hops, params;
-    uint16_t               status[3];
-    const char            *text;
-    int                    anyone;
+    const char               *rewrite;
+    enum route_action         action;
+    const char               *transport;
+    struct postern_strings    next_hops, params;
+    const struct route_group *group; /* whatever the domain; NULL: by the domain */
+    uint16_t                  status[3];
+    const char               *text;
+    int                       anyone;
 };
 
 struct route_table {
     struct arena     *arena;
     char              hostname[ADDRESS_DOMAIN_MAX + 1]; /* for addresses without a domain */
-    size_t            rule_n, local_n, row_n;
-    struct route_row *rows; /* rule_n rules, local_n local domains, ROW_UNQUALIFIED, ROW_DEFAULT */
-    struct map       *local; /* exact local domains to their rows; the others are tried in turn */
+    size_t            head_n, local_n, row_n; /* the tail begins at head_n + local_n */
+    struct route_row *rows;
+    struct route_index index;
+    struct map       *local; /* exact local domains to their rows */
+    size_t            pattern_n; /* local rows with wildcards, tried in turn */
+    const uint32_t   *patterns;
+    struct map       *own;     /* addresses that are ours, "192.0.2.1", to where we know it from */
+    size_t            own_row; /* the row for them */
+    size_t            group_n;
+    struct route_group *groups;
+    struct map       *group_of; /* exact domains to groups */
+    size_t            group_pattern_n;
+    const struct group_pattern *group_patterns; /* others, tried in turn */
 };
 
-static inline const struct route_row *route_unqualified(const struct route_table *t)
-{
-    return &t->rows[t->row_n - 2];
-}
+struct group_pattern {
+    struct domain_pattern     pattern;
+    const struct route_group *group;
+};
 
 static inline const struct route_row *route_default(const struct route_table *t)
 {
     return &t->rows[t->row_n - 1];
 }
 
+static inline int row_is_local(const struct route_row *row)
+{
+    return row->kind >= ROW_SUBSTITUTE && row->kind <= ROW_UNQUALIFIED;
+}
+
+/* --- local.c --- */
+
 /* The row that makes a domain local, or NULL. */
 const struct route_row *route_local(const struct route_table *t, const char *domain);
+/* The row for addresses without a domain. */
+const struct route_row *route_unqualified(const struct route_table *t);
+/* The group of mail for a domain, or NULL. */
+const struct route_group *route_group_of(const struct route_table *t, const char *domain);
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]": 1, and the address as the table writes it. Else 0. */
+int route_literal(const char *domain, char *ret, size_t size);
 
-/* --- one walk (decide.c), as match.c and trace.c see it --- */
+/* --- one walk (decide.c), as match.c, index.c and trace.c see it --- */
 
-enum route_condition { COND_NONE, COND_DOMAIN, COND_RECIPIENT, COND_SENDER, COND_INGRESS };
+enum route_condition {
+    COND_NONE,
+    COND_LOCAL,
+    COND_DOMAIN,
+    COND_RECIPIENT,
+    COND_SENDER,
+    COND_INGRESS,
+    COND_EXCEPT
+};
 
 struct route_walk {
     const struct route_table *t;
@@ -79,13 +141,18 @@ struct route_match { /* how a rule did or did not match; NULLs where it says not
     const struct domain_pattern  *domain;
     const struct address_pattern *recipient, *sender;
     const char                   *ingress;
+    const char                   *except; /* what spares it */
 };
 /* Does the rule match? *ret says how, or which condition did not hold. */
 int route_row_match(const struct route_row *row, struct route_walk *w, struct route_match *ret);
+/* Parses the sender, once; only when somebody asks. */
+enum sender_state route_walk_sender(struct route_walk *w);
 
 /* Adds a step; nothing happens without a trace. */
 void route_trace_rule(struct route_walk *w, const struct route_row *row, int matched,
                       const struct route_match *m);
+/* Rows [from, to), which the index rules out. */
+void route_trace_skipped(struct route_walk *w, size_t from, size_t to);
 void route_trace_rewrite(struct route_walk *w, const char *to); /* completes the last step */
 void route_trace_local(struct route_walk *w);
 void route_trace_default(struct route_walk *w);
@@ -94,7 +161,9 @@ void route_trace_default(struct route_walk *w);
  * the result is no address. */
 char *route_rewrite(const struct route_row *row, const struct route_match *m,
                     const struct route_address *rcpt, const char **reterr_why);
-/* The same with "x" for what '*' stands for, to try a rule out. */
+/* The same with "x" for what is captured, to try a rule out. */
 char *route_rewrite_example(const struct route_row *row, const char **reterr_why);
+/* The largest N of the "$N" in a template; 0: there is none. */
+unsigned route_rewrite_captures(const char *template);
 
 #endif

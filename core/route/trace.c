@@ -1,7 +1,7 @@
 /* What the walk says about each row, in the words of an operator. */
 #include "route/table.h"
 
-#include <stdarg.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static void add_step(struct route_walk *w, const struct route_row *row, int matc
     struct route_trace *t = w->trace;
 
     t->steps = mem_realloc(t->steps, (t->n + 1) * sizeof *t->steps);
-    t->steps[t->n++] = (struct route_step){ &row->rule, matched, text.data };
+    t->steps[t->n++] = (struct route_step){ &row->rule, NULL, matched, text.data };
 }
 
 void route_trace_done(struct route_trace *t)
@@ -99,9 +99,12 @@ static void why_not_ingress(struct buf *out, const struct route_walk *w,
 }
 
 static void why_not(struct buf *out, const struct route_walk *w, const struct route_row *row,
-                    enum route_condition failed)
+                    const struct route_match *m)
 {
-    switch (failed) {
+    switch (m->failed) {
+    case COND_LOCAL:
+        buf_printf(out, "%s is not local", w->rcpt.domain);
+        break;
     case COND_DOMAIN:
         why_not_domain(out, w, row);
         break;
@@ -111,6 +114,9 @@ static void why_not(struct buf *out, const struct route_walk *w, const struct ro
         break;
     case COND_SENDER:
         why_not_sender(out, w, row);
+        break;
+    case COND_EXCEPT:
+        buf_printf(out, "%s is spared by %s", w->rcpt.parsed.local, m->except);
         break;
     default:
         why_not_ingress(out, w, row);
@@ -124,7 +130,8 @@ static void add_matches(struct buf *out, const char *what, const char *value, co
     buf_printf(out, "%s%s %s matches %s", out->len ? ", " : "", what, value, pattern);
 }
 
-static void why(struct buf *out, const struct route_walk *w, const struct route_match *m)
+static void why(struct buf *out, const struct route_walk *w, const struct route_row *row,
+                const struct route_match *m)
 {
     if (m->domain)
         add_matches(out, "domain", w->rcpt.domain, m->domain->text);
@@ -134,6 +141,11 @@ static void why(struct buf *out, const struct route_walk *w, const struct route_
         add_matches(out, "sender", *w->q->sender ? w->q->sender : "<>", m->sender->text);
     if (m->ingress)
         buf_printf(out, "%singress is %s", out->len ? ", " : "", m->ingress);
+    if (row->local_only)
+        buf_printf(out, "%s%s is local", out->len ? ", " : "", w->rcpt.domain);
+    else if (!out->len)
+        buf_printf(out, "%s is %s", w->rcpt.domain,
+                   row->kind == ROW_ZONE_GATE ? "outside of the zone" : "not local");
 }
 
 /* --- the steps --- */
@@ -146,10 +158,49 @@ void route_trace_rule(struct route_walk *w, const struct route_row *row, int mat
     if (!w->trace)
         return;
     if (matched)
-        why(&text, w, m);
+        why(&text, w, row, m);
     else
-        why_not(&text, w, row, m->failed);
+        why_not(&text, w, row, m);
     add_step(w, row, matched, text);
+}
+
+static void trace_one(struct route_walk *w, const struct route_row *row)
+{
+    struct route_match m;
+    int matched = route_row_match(row, w, &m);
+
+    route_trace_rule(w, row, matched, &m);
+}
+
+/* Rows of one kind. */
+static void trace_run(struct route_walk *w, size_t from, size_t to)
+{
+    struct route_trace *t = w->trace;
+    struct buf text = { 0 };
+
+    buf_printf(&text, "none of these %zu names %s%s", to - from, w->rcpt.parsed.local,
+               w->t->index.sender_n ? " or its sender" : "");
+    add_step(w, &w->t->rows[from], 0, text);
+    t->steps[t->n - 1].last = &w->t->rows[to - 1].rule;
+}
+
+void route_trace_skipped(struct route_walk *w, size_t from, size_t to)
+{
+    const struct route_row *rows = w->t->rows;
+
+    if (!w->trace)
+        return;
+    while (from < to) {
+        size_t end = from + 1;
+
+        while (end < to && rows[end].kind == rows[from].kind)
+            end++;
+        if (end == from + 1 || w->t->row_n <= ROUTE_TRACE_ALL_MAX)
+            end = from + 1, trace_one(w, &rows[from]);
+        else
+            trace_run(w, from, end);
+        from = end;
+    }
 }
 
 void route_trace_rewrite(struct route_walk *w, const char *to)
@@ -165,24 +216,40 @@ void route_trace_rewrite(struct route_walk *w, const char *to)
     last->text = text;
 }
 
+static void why_local(struct buf *out, const struct route_walk *w, const struct route_row *row)
+{
+    const struct domain_pattern *p = row->domain.v;
+    const char *domain = w->rcpt.domain, *from;
+    char address[INET6_ADDRSTRLEN];
+
+    switch (row->kind) {
+    case ROW_UNQUALIFIED:
+        buf_adds(out, "an address without a domain is local");
+        break;
+    case ROW_OWN_ADDRESS:
+        from = route_literal(domain, address, sizeof address) ? map_get(w->t->own, address) : NULL;
+        buf_printf(out, "%s is an address of this host%s%s", domain, from ? ": " : "",
+                   from ? from : "");
+        break;
+    default:
+        buf_printf(out, p->kind == DOMAIN_EXACT ? "%s is a %s" : "%s matches the %s %s", domain,
+                   row->rule.what, p->text);
+    }
+}
+
 void route_trace_local(struct route_walk *w)
 {
-    const struct route_table *t = w->t;
     const struct route_row *row = w->local;
     struct buf text = { 0 };
 
     if (!w->trace)
         return;
-    if (!row) {
-        /* One step for all of them: a thousand local domains would hide the rest. */
-        row = &t->rows[t->rule_n];
-        buf_printf(&text, "%s is not a local domain", w->rcpt.domain);
-    } else if (row->kind == ROW_UNQUALIFIED) {
-        buf_adds(&text, "an address without a domain is local");
-    } else if (row->domain.v[0].kind == DOMAIN_EXACT) {
-        buf_printf(&text, "%s is a local domain", w->rcpt.domain);
+    if (row) {
+        why_local(&text, w, row);
     } else {
-        buf_printf(&text, "%s matches the local domain %s", w->rcpt.domain, row->domain.v[0].text);
+        /* One step for all of them: a thousand local domains would hide the rest. */
+        row = &w->t->rows[w->t->head_n];
+        buf_printf(&text, "%s is not a local domain", w->rcpt.domain);
     }
     add_step(w, row, w->local != NULL, text);
 }

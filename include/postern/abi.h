@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define POSTERN_ABI_MAJOR 1u
-#define POSTERN_ABI_MINOR 0u
+#define POSTERN_ABI_MINOR 1u
 
 /* Does the other side know pointer member f of the struct at p, and did it fill it in? */
 #define POSTERN_HAS(p, f)                                                                          \

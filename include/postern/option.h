@@ -34,7 +34,19 @@ enum postern_option_type {
     POSTERN_OPT_OBJECTS = 12
 };
 
-#define POSTERN_OPT_REQUIRED 1u /* flag: absence is an error                                    */
+/* Flags. */
+#define POSTERN_OPT_REQUIRED 1u /* absence is an error                                          */
+/* Of a PATH, STRING or STRINGS, since ABI 1.1: the plugin writes or reads there. Workers are locked
+ * in (server.sandbox): they can write to what is said by these and to nothing else, and read that,
+ * PATHs with the folders they stand in, and what belongs to the system (/etc, /usr, /run). The
+ * value is an absolute path, or begins with ~ (below the homes of all users); from the first part
+ * that has one of %, {, $, * in it, the plugin puts in what it likes ("/srv/mail/%d/%u"). A PATH is
+ * always absolute; take STRING for one that begins with ~. */
+#define POSTERN_OPT_WRITES      2u /* a folder, and all that is below it; the host makes the folder
+                                      when only that one is missing                             */
+#define POSTERN_OPT_WRITES_FILE 4u /* a file: also to its neighbours (a lock, a new version)    */
+#define POSTERN_OPT_READS       8u /* of a STRING or STRINGS: read only; a PATH always is. Of
+                                      "NAME=/place", what follows counts                        */
 
 struct postern_strings {
     size_t             n;

@@ -34,6 +34,15 @@ struct postern_transport_ops {
     void (*cancel)(void *self, postern_job *job);
 };
 
+/* What a check may know of the gateway that it is for. */
+struct postern_facts {
+    size_t      size;
+    const char *hostname; /* server.hostname                                                       */
+    const char *user;     /* whom workers run as, by name; NULL: whoever starts the gateway        */
+    uint32_t    uid;      /* of that user, or of whoever checks; (uint32_t)-1: there is no such    */
+    uint32_t    reserved;
+};
+
 struct postern_plugin {
     size_t                       size;
     size_t                       option_size; /* sizeof(struct postern_option), as compiled       */
@@ -57,7 +66,19 @@ struct postern_plugin {
 
     const struct postern_ingress_ops   *ingress; /* one pointer a capability; NULL: not ours      */
     const struct postern_transport_ops *transport;
+
+    /* Since 1.1. The same as check, and called after it, for what depends on the gateway. */
+    int (*check_facts)(const struct postern_facts *, const void *settings, char *why,
+                       size_t why_size);
+
+    uint64_t flags; /* POSTERN_PLUGIN_*; since 1.1                                                */
 };
+
+/* Everything that this plugin writes is the value of an option that says so (POSTERN_OPT_WRITES),
+ * or it writes nothing; and what it reads is the value of a PATH option, or belongs to the system
+ * (/etc, /usr). With server.sandbox at its default, workers are locked in when all their plugins
+ * say this. Not for one that runs commands of the operator's: those share the plugin's fate. */
+#define POSTERN_PLUGIN_PATHS 1u
 
 /* The one exported symbol. mod: the module's file name with every character that is not a letter or
  * digit as '_' (libltdl's convention: it finds postern_plugin behind that prefix, and modules can

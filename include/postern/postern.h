@@ -3,6 +3,7 @@
 #define POSTERN_H
 
 #include <postern/abi.h>
+#include <postern/delivery.h>
 #include <postern/mail.h>
 #include <postern/option.h>
 #include <postern/plugin.h>

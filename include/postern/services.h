@@ -154,14 +154,34 @@ struct postern_services {
     int (*tls_new)(postern_host *, const struct postern_tls_params *, postern_tls **ret);
 
     /* --- names ---
-     * resolve_mx: exchangers of a domain, ascending by preference, equal ones shuffled; a domain
-     *   without MX gives itself with preference 0 ("dns host") when it has addresses.
+     * resolve_mx: exchangers of a domain, ascending by preference, equal ones shuffled, each name
+     *   once, from the operator's table ("local mx") and MX records ("dns mx"); a domain without
+     *   any gives itself with preference 0 ("local host", "dns host") when it has addresses.
      * resolve_host: addresses of a host, IPv6 and IPv4 as configured, as literals.
      * Both may answer from the cache; never before they have returned. */
     int (*resolve_mx)(postern_host *, const char *domain, postern_mx_cb *, void *ctx,
                       uint64_t *ret_id);
     int (*resolve_host)(postern_host *, const char *name, postern_host_cb *, void *ctx,
                         uint64_t *ret_id);
+
+    /* --- more about jobs (since 1.1: ask POSTERN_HAS) ---
+     * job_client: who brought the message, as its ingress said it ("host.example [192.0.2.7]",
+     *   "local"); "" when nobody did.
+     * job_original: recipient i as it was accepted, before anything was rewritten or expanded; NULL
+     *   past the end.
+     * Both are borrowed as long as the job. */
+    const char *(*job_client)(const postern_job *);
+    const char *(*job_original)(const postern_job *, size_t i);
+
+    /* --- more about next hops (since 1.1: ask POSTERN_HAS) ---
+     * job_next_hop_flags: what is special about next hop i; 0 past the end. The text that
+     *   job_next_hop gives is an ordinary next hop in any case.
+     *   POSTERN_NEXT_HOP_OWN: it is the recipients' own domain, which the route leaves to find its
+     *     way by itself: what is final about it is final for them.
+     *   POSTERN_NEXT_HOP_UNRESOLVED: to be used only when no next hop before it has an address. */
+    uint32_t (*job_next_hop_flags)(const postern_job *, size_t i);
 };
+#define POSTERN_NEXT_HOP_OWN        1u
+#define POSTERN_NEXT_HOP_UNRESOLVED 2u
 
 #endif

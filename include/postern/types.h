@@ -89,7 +89,8 @@ struct postern_mx {
     uint32_t    preference;
     uint32_t    reserved;
     const char *name;   /* "" alone: the domain takes no mail (null MX, RFC 7505)                 */
-    const char *source; /* where it came from: "dns mx", "dns host", "literal"                    */
+    const char *source; /* where it came from: "local mx", "dns mx", "local host", "dns host",
+                           "literal"                                                              */
 };
 
 #endif

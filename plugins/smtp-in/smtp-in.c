@@ -116,4 +116,4 @@ POSTERN_PLUGIN(smtp_in, .name = "smtp-in", .version = "1.0",
                .summary = "takes mail by SMTP (RFC 5321)", .options = smtpin_options,
                .settings_size = sizeof(struct smtpin_settings), .check = smtpin_check,
                .open = smtpin_open, .drain = smtpin_drain, .close = smtpin_close,
-               .ingress = &ingress);
+               .ingress = &ingress, .flags = POSTERN_PLUGIN_PATHS);

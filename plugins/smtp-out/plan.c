@@ -1,5 +1,9 @@
 /* plan.c: see plan.h.
  *
+ * The route's next hops in their order; where it names none, the recipients' own domain. A next hop
+ * that is there for what can't be resolved is passed over once anything before it could be; that it
+ * could not be looked up now counts as well, for who has no name servers hears nothing else.
+ *
  * A next hop that the operator named and that does not exist, takes no mail, or is ourselves, is a
  * mistake in the configuration: mending it should mend the mail that waits, so this is deferred
  * (4.3.5) where the same facts about a recipient's own domain are final. */
@@ -22,6 +26,8 @@ void plan_start(struct plan *p, struct smtp_out *o, postern_job *job, struct tro
     p->query = 0;
     p->waiting = 0;
     p->named = o->svc->job_next_hop(job, 0) != NULL;
+    p->own = !p->named;
+    p->resolved = 0;
     p->tries = 0;
     p->hop_i = p->mx_n = p->mx_i = p->address_n = p->address_i = 0;
     memset(&p->hop, 0, sizeof p->hop);
@@ -50,7 +56,7 @@ static void note_final(struct plan *p, const uint16_t status[3], const char *fmt
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (p->named)
+    if (!p->own)
         trouble_note(p->trouble, POSTERN_DEFERRED, POSTERN_CAUSE_DNS, STATUS(4, 3, 5), NULL,
                      "next hop %s: %s", p->o->svc->job_next_hop(p->job, p->hop_i - 1), text);
     else
@@ -76,11 +82,17 @@ static int same_host(const char *a, const char *b)
     return la == lb && !strncasecmp(a, b, la);
 }
 
+/* Did somebody say that it is an exchanger, or is it only a host? */
+static int is_mx(const struct postern_mx *mx)
+{
+    return mx->source && (!strcmp(mx->source, "dns mx") || !strcmp(mx->source, "local mx"));
+}
+
 /* Is this exchanger we? A next hop that the operator named and that has no MX is taken at his word:
  * "localhost:2525" is another program here. */
 static int is_self(const struct plan *p, const struct postern_mx *mx)
 {
-    if (p->named && (!mx->source || strcmp(mx->source, "dns mx") != 0))
+    if (!p->own && !is_mx(mx))
         return 0;
     return same_host(mx->name, p->o->svc->hostname(p->o->host)) || same_host(mx->name, p->o->helo);
 }
@@ -107,10 +119,12 @@ static void take_exchangers(struct plan *p, const struct postern_mx *mx, size_t 
     size_t good = before_self(p, mx, n);
 
     if (n == 1 && !mx[0].name[0]) {
+        p->resolved = 1;
         note_final(p, STATUS(5, 1, 10), "%s takes no mail (null MX, RFC 7505)", p->hop.host);
         return;
     }
     if (n && !good) {
+        p->resolved = 1;
         note_final(p, STATUS(5, 4, 6), "mail for %s loops back to myself", p->hop.host);
         return;
     }
@@ -147,8 +161,10 @@ static void take_address(struct plan *p, const char *address)
 {
     size_t len = strlen(address);
 
-    if (len && len < ADDRESS_MAX && p->address_n < PLAN_ADDRESSES_MAX)
-        memcpy(p->addresses[p->address_n++], address, len + 1);
+    if (!len || len >= ADDRESS_MAX || p->address_n == PLAN_ADDRESSES_MAX)
+        return;
+    memcpy(p->addresses[p->address_n++], address, len + 1);
+    p->resolved = 1;
 }
 
 static void got_addresses(void *ctx, int result, const char *const *addresses, size_t n)
@@ -193,14 +209,28 @@ static const char *next_hop_text(const struct plan *p)
     return p->hop_i ? NULL : p->o->svc->job_destination(p->job);
 }
 
+/* What is special about next hop i; an older host knows of nothing special. */
+static uint32_t next_hop_flags(const struct plan *p, size_t i)
+{
+    if (!p->named)
+        return POSTERN_NEXT_HOP_OWN;
+    return POSTERN_HAS(p->o->svc, job_next_hop_flags) ? p->o->svc->job_next_hop_flags(p->job, i)
+                                                      : 0;
+}
+
 static enum plan_answer look_up_hop(struct plan *p)
 {
     const char *text = next_hop_text(p), *why = "";
+    uint32_t flags;
     int r;
 
     if (!text)
         return PLAN_OVER;
+    flags = next_hop_flags(p, p->hop_i);
     p->hop_i++;
+    if ((flags & POSTERN_NEXT_HOP_UNRESOLVED) && p->resolved)
+        return 0;
+    p->own = (flags & POSTERN_NEXT_HOP_OWN) != 0;
     p->mx_n = p->mx_i = p->address_n = p->address_i = 0;
     p->hop.size = sizeof p->hop;
     if (postern_next_hop_parse(text, &p->hop, &why) < 0) {

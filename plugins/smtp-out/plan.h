@@ -17,7 +17,9 @@ struct plan {
     void            *ctx;
     uint64_t         query; /* a look-up under way */
     int              waiting;
-    int              named;   /* the operator named next hops */
+    int              named;    /* the operator named next hops */
+    int              own;      /* this one is the recipients' own domain */
+    int              resolved; /* one so far has an address, or says that it takes no mail */
     int64_t          tries;   /* addresses given out */
     size_t           hop_i;   /* the next hop to look at next */
     struct postern_next_hop hop;

@@ -183,4 +183,5 @@ static const struct postern_transport_ops transport = {
 POSTERN_PLUGIN(smtp_out, .name = "smtp-out", .version = "0.1.0",
                .summary = "delivers to the next hop by SMTP", .options = options,
                .settings_size = sizeof(struct settings), .check = check, .open = smtp_out_open,
-               .drain = drain, .close = smtp_out_close, .transport = &transport);
+               .drain = drain, .close = smtp_out_close, .transport = &transport,
+               .flags = POSTERN_PLUGIN_PATHS);

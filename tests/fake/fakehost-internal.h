@@ -88,6 +88,8 @@ struct fakehost {
     unsigned char held[FAKEHOST_CALLS];
 
     char        *hostname;
+    const char  *worker_user; /* NULL: whoever runs the test */
+    uint32_t     worker_uid;
     uint64_t     size_limit;
     struct bytes log;
     size_t       errors;

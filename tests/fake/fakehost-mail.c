@@ -307,8 +307,9 @@ struct fate_of {
 
 /* What the plugin may see. It is freed when the last recipient is settled, the outcomes are not. */
 struct job_view {
-    char *id, *sender, *destination;
-    char **rcpts, **next_hops, **params; /* end in NULL */
+    char *id, *sender, *destination, *client;
+    char **rcpts, **originals, **next_hops, **params; /* end in NULL */
+    uint32_t *next_hop_flags;
     struct postern_content content;
     uint32_t flags;
 };
@@ -356,6 +357,18 @@ static const char *fake_job_rcpt(const postern_job *j, size_t i)
     return v->rcpts[i];
 }
 
+static const char *fake_job_original(const postern_job *j, size_t i)
+{
+    struct job_view *v = view_of(j, "job_original");
+
+    return i < j->n ? v->originals[i] : NULL;
+}
+
+static const char *fake_job_client(const postern_job *j)
+{
+    return view_of(j, "job_client")->client;
+}
+
 static const char *fake_job_destination(const postern_job *j)
 {
     return view_of(j, "job_destination")->destination;
@@ -368,6 +381,16 @@ static const char *fake_job_next_hop(const postern_job *j, size_t i)
     while (*hops && i--)
         hops++;
     return *hops;
+}
+
+static uint32_t fake_job_next_hop_flags(const postern_job *j, size_t i)
+{
+    struct job_view *v = view_of(j, "job_next_hop_flags");
+    size_t n = 0;
+
+    while (v->next_hops[n])
+        n++;
+    return i < n ? v->next_hop_flags[i] : 0;
 }
 
 static const char *fake_job_param(const postern_job *j, const char *name)
@@ -460,12 +483,26 @@ static void free_view(struct postern_job *j)
     free(v->id);
     free(v->sender);
     free(v->destination);
+    free(v->client);
     free_list(v->rcpts);
+    free_list(v->originals);
     free_list(v->next_hops);
+    free(v->next_hop_flags);
     free_list(v->params);
     free(v->content.data);
     free(v);
     j->view = NULL;
+}
+
+static void copy_flags(struct job_view *v, const uint32_t *from)
+{
+    size_t n = 0;
+
+    while (v->next_hops[n])
+        n++;
+    v->next_hop_flags = fake_alloc((n + 1) * sizeof *v->next_hop_flags);
+    if (from)
+        memcpy(v->next_hop_flags, from, n * sizeof *from);
 }
 
 static struct postern_job *new_job(struct fakehost *h, const struct fakehost_job *from)
@@ -476,8 +513,11 @@ static struct postern_job *new_job(struct fakehost *h, const struct fakehost_job
     v->id = fake_strdup(from->id ? from->id : "job");
     v->sender = fake_strdup(from->sender ? from->sender : "");
     v->destination = fake_strdup(from->destination ? from->destination : "");
+    v->client = fake_strdup(from->client ? from->client : "");
     v->rcpts = copy_list(from->rcpts);
+    v->originals = copy_list(from->originals ? from->originals : from->rcpts);
     v->next_hops = copy_list(from->next_hops);
+    copy_flags(v, from->next_hop_flags);
     v->params = copy_list(from->params);
     v->content.h = h;
     v->content.data = fake_alloc(from->content_len);
@@ -577,10 +617,13 @@ void fake_mail_services(struct postern_services *v)
     v->job_rcpt = fake_job_rcpt;
     v->job_destination = fake_job_destination;
     v->job_next_hop = fake_job_next_hop;
+    v->job_next_hop_flags = fake_job_next_hop_flags;
     v->job_param = fake_job_param;
     v->job_flags = fake_job_flags;
     v->job_content = fake_job_content;
     v->job_settle = fake_job_settle;
+    v->job_client = fake_job_client;
+    v->job_original = fake_job_original;
     v->content_size = fake_content_size;
     v->content_read = fake_content_read;
     v->submit_new = fake_submit_new;

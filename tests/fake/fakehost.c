@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "fakehost-internal.h"
 
@@ -453,6 +454,12 @@ void fakehost_hostname(struct fakehost *h, const char *name)
     h->hostname = fake_strdup(name);
 }
 
+void fakehost_worker(struct fakehost *h, const char *user, uint32_t uid)
+{
+    h->worker_user = user;
+    h->worker_uid = uid;
+}
+
 void fakehost_size_limit(struct fakehost *h, uint64_t bytes)
 {
     h->size_limit = bytes;
@@ -513,6 +520,17 @@ int fakehost_open(struct fakehost *h, const struct postern_plugin *plugin)
     }
     if (plugin->check) {
         r = plugin->check(h->settings, h->why, sizeof h->why);
+        if (r < 0)
+            return r;
+    }
+    if (POSTERN_HAS(plugin, check_facts)) {
+        struct postern_facts facts = { .size = sizeof facts,
+                                       .hostname = h->hostname,
+                                       .user = h->worker_user,
+                                       .uid =
+                                           h->worker_user ? h->worker_uid : (uint32_t)geteuid() };
+
+        r = plugin->check_facts(&facts, h->settings, h->why, sizeof h->why);
         if (r < 0)
             return r;
     }

@@ -97,6 +97,8 @@ void fakehost_hold(struct fakehost *h, enum fakehost_call call, int on);
 
 void fakehost_hostname(struct fakehost *h, const char *name); /* default "gw.example"   */
 void fakehost_size_limit(struct fakehost *h, uint64_t bytes); /* default 0: none        */
+/* Whom workers will run as, for the plugin's check_facts; default: whoever runs the test. */
+void fakehost_worker(struct fakehost *h, const char *user, uint32_t uid);
 
 /* --- log --- */
 
@@ -178,10 +180,13 @@ struct fakehost_job { /* NULL members: "" or none; lists end in NULL */
     const char        *id, *sender, *destination;
     const char *const *rcpts;
     const char *const *next_hops;
+    const uint32_t    *next_hop_flags; /* as many; NULL: all 0 */
     const char *const *params; /* "name=value" */
     const void        *content;
     size_t             content_len;
     uint32_t           flags;
+    const char        *client;
+    const char *const *originals; /* NULL: as rcpts */
 };
 /* Hands the plugin a job. *ret_result (may be NULL) is what deliver returned; when that is <0 the
  * plugin must have settled none. The job stays the test's until fakehost_close. */

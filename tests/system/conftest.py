@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 pytest.register_assert_rewrite("harness.base", "harness.gateway", "harness.mail", "harness.peers")
 
 from harness.base import POSTERN  # noqa: E402
+from harness.faults import Disk, Shim  # noqa: E402
 from harness.gateway import Gateway  # noqa: E402
 from harness.peers import NameServer, SmtpPeer, SmtpSink, make_certificate  # noqa: E402
 
@@ -109,6 +110,27 @@ def names(folder, at_end):
     def make(zones):
         made = NameServer(os.path.join(folder, "nsd"), zones)
         at_end(made.close)
+        return made
+    return make
+
+
+@pytest.fixture
+def disk(folder, at_end):
+    """disk("size=12m"): a small file system."""
+    def make(options):
+        made = Disk(os.path.join(folder, "disk"), options)
+        at_end(made.close)
+        return made
+    return make
+
+
+@pytest.fixture
+def shim(folder):
+    """shim(gateway, folder): that folder fails, and the wall clock is wrong, when told so; to be
+    called before the gateway starts."""
+    def make(gateway, below):
+        made = Shim(folder, below)
+        made.put_below(gateway)
         return made
     return make
 

@@ -1,15 +1,17 @@
 """Reload: new workers take over from old ones, and nobody notices."""
 import glob
+import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
-from harness.base import free_port, port_open, wait_for
+from harness.base import PATIENCE, POSTERN, free_port, port_open, wait_for
 from harness.load import Load, numbers_of
 from harness.mail import message
-from harness.plugin import build
+from harness.plugin import ODD, build
 
 
 def generation_gone(gw, pids):
@@ -59,6 +61,144 @@ def test_a_broken_configuration_changes_nothing(gateway):
     gw.wait_mail("bob")
     gw.cli("reload")
     assert gw.status()["last_reload_error"] == ""
+
+
+def test_status_and_reload_need_no_more_than_the_control_socket(gateway):
+    gw = gateway()
+    gw.expected_errors.add("gateway.reload_failed")
+    gw.write_config("20-broken.json", "{")
+    done = gw.cli("status", "--json")
+    assert json.loads(done.stdout)["workers"]
+    assert "has errors" in done.stderr and "control.sock" in done.stderr
+    done = gw.cli("reload", code=78)
+    assert "20-broken.json" in done.stderr  # as the gateway found it
+    gw.write_config("20-broken.json", {"spool": {"pth": "x"}})
+    assert "queue" in gw.cli("status").stdout
+    assert "20-broken.json#/spool/pth" in gw.cli("reload", code=78).stderr
+    gw.stop()
+    done = gw.cli("reload", code=69)
+    assert "has errors" in done.stderr and "no gateway answers" in done.stderr
+    os.remove(os.path.join(gw.confd, "20-broken.json"))
+
+
+def test_the_control_socket_moves(gateway):
+    gw = gateway()
+    gw.expected_errors.add("gateway.reload_failed")
+    old, new = (os.path.join(gw.folder, name) for name in ("control.sock", "moved.sock"))
+    move = {"control": {"socket": new}}
+    # As long as it does not come to that, it stays where it is.
+    gw.configure(move, {"queue": {"retry": ["never"]}})
+    gw.process.send_signal(signal.SIGHUP)
+    gw.wait_event("gateway.reload_failed")
+    assert os.path.exists(old) and not os.path.exists(new)
+    gw.configure(move)
+    assert "SIGHUP" in gw.cli("reload", code=69).stderr
+    gw.process.send_signal(signal.SIGHUP)
+    gw.wait_event("gateway.reloaded")
+    assert not os.path.exists(old)
+    assert gw.status()["reloads"] == 1
+    gw.cli("reload")
+    gw.stop()
+    assert not os.path.exists(new)
+
+
+def test_a_control_socket_that_can_not_be_had_is_a_reason_not_to_reload(gateway, new_gateway):
+    gw, other = gateway(), new_gateway().start()
+    gw.expected_errors.add("gateway.reload_failed")
+    gw.configure({"control": {"socket": os.path.join(other.folder, "control.sock")}})
+    gw.process.send_signal(signal.SIGHUP)
+    (event,) = gw.wait_event("gateway.reload_failed")
+    assert "#/control/socket" in event["why"]
+    gw.configure()
+    assert gw.workers() and other.workers()
+
+
+def test_the_spool_does_not_move(gateway):
+    gw = gateway()
+    gw.expected_errors.add("gateway.reload_failed")
+    before = gw.workers()
+    elsewhere = os.path.join(gw.folder, "elsewhere")
+    gw.configure({"spool": {"path": elsewhere}})
+    done = gw.cli("reload", code=78)
+    assert "#/spool/path" in done.stderr
+    assert gw.spool in done.stderr and elsewhere in done.stderr
+    assert not os.path.exists(elsewhere)
+    # The same folder by another name is the same folder.
+    gw.configure({"spool": {"path": os.path.join(gw.folder, "gone", "..", "spool")}})
+    os.makedirs(os.path.join(gw.folder, "gone"))
+    assert gw.workers() == before
+    gw.cli("reload")
+    gw.send("ann@client.test", "bob@local.test", message())
+    gw.wait_mail("bob")
+
+
+def test_the_supervisor_supervises_while_a_configuration_is_validated(new_gateway, folder):
+    """A plugin that does not come back from being loaded, as long as that file is there."""
+    flag = os.path.join(folder, "wait")
+    slow = ODD.replace("static const struct postern_transport_ops", f"""
+__attribute__((constructor)) static void slow(void)
+{{
+    while (!access("{flag}", F_OK))
+        usleep(10000);
+}}
+
+static const struct postern_transport_ops""")
+    build(os.path.join(folder, "odd"), source=slow)
+    gw = new_gateway({"server": {"workers": 2}})
+    gw.add_plugins(os.path.join(folder, "odd"))
+    gw.expected_errors |= {"worker.died", "worker.crashed"}
+    gw.start()
+    before = gw.wait_workers(2)
+    with open(flag, "w", encoding="ascii"):
+        pass
+    gw.configure({"server": {"workers": 2}, "transports": {"odd": {"plugin": "odd"}}})
+    gw.process.send_signal(signal.SIGHUP)
+    wait_for("the validation", lambda: gw.status().get("reloading") == "validating")
+    assert "is being validated" in gw.cli("status").stdout
+    # Meanwhile: somebody dies and is replaced, mail flows, a second reload has to wait.
+    os.kill(before[0], signal.SIGKILL)
+    now = gw.wait_workers(2, without=before[:1])
+    gw.send("ann@client.test", "bob@local.test", message())
+    gw.wait_mail("bob")
+    second = subprocess.Popen([POSTERN, "reload", "--config", gw.confd], env=gw.env,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        gw.wait_mail("bob")
+        assert second.poll() is None and gw.status()["reloading"] == "validating"
+        os.remove(flag)
+        assert second.wait(PATIENCE) == 0, second.stdout.read()
+    finally:
+        second.kill()
+        second.wait()
+        second.stdout.close()
+    assert gw.status()["reloads"] == 2
+    gw.wait_workers(2, without=now)
+
+
+def test_a_stop_does_not_wait_for_a_validation(new_gateway, folder):
+    slow = ODD.replace("static const struct postern_transport_ops", """
+__attribute__((constructor)) static void slow(void) { pause(); }
+
+static const struct postern_transport_ops""")
+    build(os.path.join(folder, "odd"), source=slow)
+    gw = new_gateway()
+    gw.add_plugins(os.path.join(folder, "odd"))
+    gw.start()
+    gw.configure({"transports": {"odd": {"plugin": "odd"}}})
+    gw.process.send_signal(signal.SIGHUP)
+    wait_for("the validation", lambda: gw.status().get("reloading") == "validating")
+    gw.stop()
+
+
+def test_the_log_is_opened_anew(new_gateway):
+    gw = new_gateway()
+    gw.write_config("20-log.json", {"log": {"file": gw.log_file}})
+    gw.start(stderr=os.path.join(gw.folder, "stderr"))
+    os.rename(gw.log_file, gw.log_file + ".1")
+    gw.cli("reload")
+    # Supervisor and workers alike.
+    gw.wait_event("gateway.reloaded")
+    gw.wait_event("worker.ready")
 
 
 def test_listeners_come_and_go(gateway):

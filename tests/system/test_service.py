@@ -59,6 +59,27 @@ def test_an_unknown_user_is_a_clear_error(new_gateway):
     gw.expected_errors |= {"gateway.reload_failed", "worker.ended"}
 
 
+@as_root
+def test_a_shard_that_can_not_be_taken_over_is_tried_less_and_less_often(new_gateway, folder):
+    gw = new_gateway({"server": {"user": USER}})
+    for path in (folder, gw.folder):
+        os.chmod(path, 0o711)
+    gw.expected_errors.add("shard.adopt")
+    gw.start()
+    shard = os.path.join(gw.spool, "shard-07")
+    os.makedirs(shard, mode=0o700)  # root's: no worker may look into it
+    with open(os.path.join(shard, "lock"), "w", encoding="ascii"):
+        pass
+    (waits,) = gw.wait_event("shard.adopt_waits")
+    assert waits["shard"] == "7" and waits["tries"] == "1"
+    who = pwd.getpwnam(USER)
+    for path in (shard, os.path.join(shard, "lock")):
+        os.chown(path, who.pw_uid, who.pw_gid)
+    gw.wait_event("shard.adopted", shard="7")
+    assert gw.wait_event("shard.adopt_works")[0]["shard"] == "7"
+    assert len(gw.events("shard.adopt")) == 2  # and not one each time somebody looked
+
+
 class Manager:
     """The socket of a service manager."""
 

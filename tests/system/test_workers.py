@@ -1,5 +1,6 @@
 """Workers that die, and plugins that kill, block or burden them: everybody else's mail goes on."""
 import glob
+import json
 import os
 import re
 import signal
@@ -160,6 +161,19 @@ def gw_send_again(gw, rcpt):
     return wait_for(f"{rcpt} to be taken", send)
 
 
+@pytest.mark.parametrize("how", ["crash", "loop"])
+def test_what_was_logged_right_before_the_end_is_in_the_log(odd, how):
+    """Info lines are gathered for a while: who dies in between still writes them."""
+    gw = odd({"server": {"watchdog": "1s"}})
+    gw.expected_errors |= {"worker.stuck"}
+    bad = send_bad(gw, f"{how}@odd.test")
+    assert gw.events("smtp.accept", id=bad)
+    assert gw.events("odd.takes", rcpt=f"{how}@odd.test")
+    gw.wait_event("message.held", id=bad)
+    # Each line is there once, and whole.
+    assert len(gw.events("odd.takes")) == 2 == len(gw.events("worker.died"))
+
+
 def test_a_released_message_has_two_tries_again(odd, folder):
     gw = odd()
     bad = send_bad(gw, "crash@odd.test")
@@ -209,6 +223,74 @@ def test_a_plugin_that_blocks_the_loop_is_named_with_a_stack(odd, folder):
     check_held(gw, bad, "handled by odd .*signal 6")
     gw_send_again(gw, "user@local.test")
     gw.wait_mail("user")
+
+
+def test_what_a_worker_is_doing_now_is_seen_although_it_stands_still(odd):
+    gw = odd({"server": {"workers": 2}})
+    held = gw.send("ann@client.test", "never@odd.test", message())
+    gw.wait_event("odd.takes", rcpt="never@odd.test")
+    (holding,) = [h for w in gw.status()["workers"] for h in w["holding"]]
+    assert (holding["id"], holding["plugin"]) == (held, "odd") and holding["seconds"] >= 0
+    assert all(w["doing"] is None or w["doing"]["plugin"] for w in gw.status()["workers"])
+    assert f"odd holds {held} for " in gw.cli("status").stdout
+    client = gw.smtp()
+    client.mail("ann@client.test")
+    client.rcpt("loop@odd.test")
+    client.docmd("DATA")
+    client.send(message() + b"\r\n.\r\n")  # whether the answer still comes is of no matter
+
+    def seen():
+        done = gw.cli("status", "--json", code=None)
+        # The supervisor may have been asked a moment before it began.
+        return done if done.returncode == 75 and '"doing": {' in done.stdout else None
+    done = wait_for("a worker that does not answer", seen)
+    client.close()
+    assert "does not answer" in done.stderr
+    (doing,) = [w["doing"] for w in json.loads(done.stdout)["workers"] if w["doing"]]
+    (looping,) = [h["id"] for w in json.loads(done.stdout)["workers"] for h in w["holding"]
+                  if h["id"] != held]
+    assert (doing["plugin"], doing["id"]) == ("odd", looping)
+    assert f"in odd with {looping} for " in gw.cli("status", code=75).stdout
+    gw.kill()  # it would stand still for the whole watchdog's time
+
+
+def test_mail_for_others_goes_on_whatever_a_plugin_does(odd, peer):
+    """One message kills its worker, one stands still, some leak; a steady stream passes by."""
+    server = peer()
+    gw = odd({"server": {"workers": 2, "watchdog": "1s", "memory_max": "400M"},
+              "routing": {"rules": [
+                  {"domain": ["odd.test"], "transport": "odd"},
+                  {"domain": ["*"], "transport": "smtp-out", "next_hops": [server.hop]}]}})
+    gw.expected_errors |= {"worker.stuck"}
+    load = Load(gw.port, 10 ** 6, threads=4).start()
+    load.wait_acked(100)
+    for how in ("crash", "loop"):
+        bad = gw_send_again_lost(gw, f"{how}@odd.test")
+        acked = len(load.acked)
+        load.wait_acked(acked + 200)
+        gw.wait_event("message.held", id=bad)
+        load.wait_acked(len(load.acked) + 100)
+    while not gw.events("worker.memory"):
+        gw_send_again(gw, "leak@odd.test")
+    gw.wait_event("gateway.reloaded")
+    load.wait_acked(len(load.acked) + 200)
+    load.stop()
+    gw.wait_workers(2)
+    wait_for("all to arrive", lambda: load.acked <= set(numbers_of(server.messages())))
+    # Nobody heard more than what every worker says that is replaced in good order.
+    assert all(text.startswith("421 ") for text in load.refused), load.refused
+    assert len(gw.queue("--held")) == 2
+
+
+def gw_send_again_lost(gw, rcpt):
+    """Sends what kills its worker, perhaps before the answer is out: the id it is suspected by."""
+    known = {e["id"] for e in gw.events("message.suspected")}
+    try:
+        gw.send("ann@client.test", rcpt, message())
+    except (OSError, smtplib.SMTPException):
+        pass
+    return wait_for("the message to be suspected",
+                    lambda: {e["id"] for e in gw.events("message.suspected")} - known).pop()
 
 
 def test_a_delivery_that_never_ends_meets_its_deadline(odd):

@@ -68,6 +68,8 @@ _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init
     refused(ROW(.doc = NULL), "option \"a\": no sentence for operators (doc)");
     refused(ROW(.min = 9, .max = 1), "option \"a\": its least value is larger than its largest");
     refused(ROW(.offset = 3), "option \"a\": its place in the settings is not aligned");
+    refused(ROW(.flags = POSTERN_OPT_WRITES),
+            "option \"a\": only a path or a text can be what is written or read");
     refused(ROW(.offset = 16), "option \"a\": its place is outside the settings");
     refused(ROW(.offset = 8, .type = POSTERN_OPT_STRINGS),
             "option \"a\": its place is outside the settings");

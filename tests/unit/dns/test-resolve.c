@@ -383,7 +383,7 @@ static void a_domain_without_mx_is_its_own_exchanger_if_it_has_addresses(void **
     assert_int_equal(a.result, -ENOENT);
     /* A name that only the hosts file knows. */
     assert_string_equal(mx_of(&a, "localhost"), "0 localhost");
-    assert_string_equal(a.source, "dns host");
+    assert_string_equal(a.source, "local host");
     ask_done(&a);
 }
 
@@ -744,6 +744,118 @@ static void the_next_server_is_asked_when_one_is_dead(void **state)
     ask_done(&a);
 }
 
+/* --- what the operator knows (U-37, U-38, C-08 to C-11) --- */
+
+#define ONE(text) \
+    { \
+        1, (const char *const[]) \
+        { \
+            text \
+        } \
+    }
+
+static const struct config_local_mx own_mx[] = {
+    { ONE("one.example"), "mine.example", 15 },  { ONE("One.Example."), "MX1.example", 40 },
+    { ONE("crow.test"), "venus.test", 200 },     { ONE("crow.test"), "merlin.test", 100 },
+    { ONE("null.example"), "taker.example", 0 }, { ONE("equal.example"), "d.example", 10 },
+    { ONE("dead.example"), "192.0.2.33", 5 },
+};
+static const struct config_host own_hosts[] = {
+    { { 2, (const char *const[]){ "vax.test", "VAX" } },
+      { 2, (const char *const[]){ "192.0.2.70", "2001:db8::70" } } },
+    { ONE("nomx.example"), ONE("192.0.2.71") },
+};
+
+static const struct config_local_mx bad_mx[] = { { ONE("a.example"), "b c", 0 } };
+static const struct config_host bad_hosts[] = { { ONE("a.example"), ONE("b.example") } };
+
+static void ask_init_local(struct ask *a, uint16_t port)
+{
+    char why[256] = "";
+
+    ask_init_at(a, port, 100);
+    dns_free(&a->dns);
+    a->cfg.local_mx = (struct postern_objects){ sizeof own_mx / sizeof *own_mx, own_mx };
+    a->cfg.hosts = (struct postern_objects){ sizeof own_hosts / sizeof *own_hosts, own_hosts };
+    assert_int_equal(dns_new(a->loop, &a->cfg, &a->dns, why, sizeof why), 0);
+}
+
+static void U_37_own_exchangers_are_joined_with_those_of_dns(void **state)
+{
+    struct ask a;
+
+    (void)state;
+    ask_init_local(&a, server.port);
+    /* U-38: mx1 is in both, and counts once, with the better preference. */
+    assert_string_equal(mx_of(&a, "ONE.example"),
+                        "10 mx1.example, 15 mine.example, 20 mx2.example, 30 mx3.example");
+    assert_string_equal(mx_of(&a, "crow.test"), "100 merlin.test, 200 venus.test");
+    assert_string_equal(a.source, "local mx");
+    /* Who has an exchanger of his own does take mail. */
+    assert_string_equal(mx_of(&a, "null.example"), "0 taker.example");
+    ask_done(&a);
+}
+
+static void U_48_equal_exchangers_of_both_sources_are_shuffled_together(void **state)
+{
+    int first = 0;
+    struct ask a;
+
+    (void)state;
+    ask_init_local(&a, server.port);
+    for (int i = 0; i < 400; i++)
+        first += !strncmp(mx_of(&a, "equal.example"), "10 d.example", 12);
+    assert_in_range(first, 20, 380); /* of 400 a quarter is expected */
+    ask_done(&a);
+}
+
+static void U_37_own_hosts_are_asked_before_dns(void **state)
+{
+    struct ask a;
+
+    (void)state;
+    ask_init_local(&a, server.port);
+    assert_string_equal(host_of(&a, "Vax.Test"), "192.0.2.70, 2001:db8::70");
+    assert_string_equal(host_of(&a, "vax"), "192.0.2.70, 2001:db8::70");
+    assert_string_equal(host_of(&a, "nomx.example"), "192.0.2.71");
+    assert_string_equal(mx_of(&a, "vax.test"), "0 vax.test");
+    assert_string_equal(a.source, "local host");
+    ask_done(&a);
+}
+
+static void C_11_own_exchangers_need_no_name_server(void **state)
+{
+    struct ask a;
+
+    (void)state;
+    ask_init_local(&a, free_port());
+    assert_string_equal(mx_of(&a, "dead.example"), "5 192.0.2.33");
+    assert_int_equal(a.result, 0);
+    assert_string_equal(mx_of(&a, "vax"), "0 vax");
+    assert_string_equal(a.source, "local host");
+    mx_of(&a, "one.test");
+    assert_int_equal(a.result, -EAGAIN);
+    ask_done(&a);
+}
+
+static void own_names_that_are_none_are_refused_in_words(void **state)
+{
+    struct dns *dns = NULL;
+    char why[256] = "";
+    struct ask a;
+
+    (void)state;
+    ask_init(&a);
+    a.cfg.local_mx = (struct postern_objects){ 1, bad_mx };
+    assert_int_equal(dns_new(a.loop, &a.cfg, &dns, why, sizeof why), -EINVAL);
+    assert_string_equal(why, "/dns/local_mx/0/host: found \"b c\", expected the name of a host");
+    a.cfg.local_mx.n = 0;
+    a.cfg.hosts = (struct postern_objects){ 1, bad_hosts };
+    assert_int_equal(dns_new(a.loop, &a.cfg, &dns, why, sizeof why), -EINVAL);
+    assert_string_equal(why, "/dns/hosts/0/address: found \"b.example\", expected an IP address");
+    ask_done(&a);
+}
+
 static void servers_that_are_none_are_refused_in_words(void **state)
 {
     struct ask a;
@@ -784,6 +896,11 @@ int main(void)
         cmocka_unit_test(a_server_that_says_nothing_is_a_temporary_failure),
         cmocka_unit_test(a_port_without_a_server_is_a_temporary_failure),
         cmocka_unit_test(the_next_server_is_asked_when_one_is_dead),
+        cmocka_unit_test(U_37_own_exchangers_are_joined_with_those_of_dns),
+        cmocka_unit_test(U_48_equal_exchangers_of_both_sources_are_shuffled_together),
+        cmocka_unit_test(U_37_own_hosts_are_asked_before_dns),
+        cmocka_unit_test(C_11_own_exchangers_need_no_name_server),
+        cmocka_unit_test(own_names_that_are_none_are_refused_in_words),
         cmocka_unit_test(servers_that_are_none_are_refused_in_words),
     };
 

@@ -85,7 +85,7 @@ static void a_newer_minor_version_is_welcome(void **state)
 static void bad_modules_are_refused_in_words(void **state)
 {
     (void)state;
-    refused("other-abi", ": built for plugin ABI 2.0, this postern speaks 1.0: rebuild it");
+    refused("other-abi", ": built for plugin ABI 2.0, this postern speaks 1.1: rebuild it");
     refused("no-descriptor", ": no Postern plugin: it exports no descriptor (postern_plugin)");
     refused("bad-table",
             ": its descriptor is wrong: option \"port\": its default is wrong: found "
@@ -201,9 +201,13 @@ static void a_descriptor_is_held_to_the_rules(void **state)
     } while (0)
 
     assert_int_equal(plugin_vet(&good, "x", why, sizeof why), 0);
+    p = good;
+    p.size = offsetof(struct postern_plugin, check_facts); /* as it was in version 1.0 */
+    assert_int_equal(plugin_vet(&p, "x", why, sizeof why), 0);
     REFUSED("its size is no size", p.size = 0);
     REFUSED("its size is no size", p.size = (size_t)1 << 40);
-    REFUSED("it is smaller than its ABI version allows", p.size = sizeof p - 8);
+    REFUSED("it is smaller than its ABI version allows",
+            p.size = offsetof(struct postern_plugin, check_facts) - 8);
     REFUSED("its name is not made of lower case letters, digits and '-'", p.name = NULL);
     REFUSED("its name is not made of lower case letters, digits and '-'", p.name = "X");
     REFUSED("it has no version", p.version = "");

@@ -340,6 +340,48 @@ static void a_failure_whose_bounce_cannot_be_written_is_kept(void **state)
     stop(&f);
 }
 
+static void an_operator_who_has_made_room_has_the_reports_written_at_once(void **state)
+{
+    struct queue_filter all = { .all = 1 };
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    fakespool_fail_puts(f.spool, -ENOSPC);
+    add1(&f, "sender@x.test", "nobody@y.test");
+    turns(&f, 2);
+    settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns(&f, 4);
+    assert_int_equal(waiting(&f, WAIT_SPOOL), 1);
+    fakespool_fail_puts(f.spool, 0);
+    assert_int_equal(queue_act(f.queue, &all, QUEUE_RETRY, NULL, "test"), 1);
+    turns(&f, 4);
+    assert_int_equal(waiting(&f, WAIT_SPOOL), 0);
+    assert_int_equal(count(&f, "bounced"), 1);
+    stop(&f);
+}
+
+static void a_report_that_cannot_be_written_delays_no_other_recipient(void **state)
+{
+    static const char *const rcpts[] = { "nobody@y.test", "later@y.test" };
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"20ms\"],\"jitter\":0", ""));
+    fakespool_fail_puts(f.spool, -ENOSPC);
+    add(&f, "sender@x.test", 2, rcpts);
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    settle(&f, 0, 0, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 later");
+    f.n = 0;
+    turns(&f, 4);
+    assert_int_equal(waiting(&f, WAIT_SPOOL), 1);
+    turns_until_tried(&f);
+    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "later@y.test");
+    stop(&f);
+}
+
 static void a_message_that_waited_too_long_is_returned(void **state)
 {
     struct fixture f;
@@ -1040,6 +1082,8 @@ int main(void)
         cmocka_unit_test(a_failure_is_reported_to_the_sender_with_the_servers_words),
         cmocka_unit_test(an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold),
         cmocka_unit_test(a_failure_whose_bounce_cannot_be_written_is_kept),
+        cmocka_unit_test(an_operator_who_has_made_room_has_the_reports_written_at_once),
+        cmocka_unit_test(a_report_that_cannot_be_written_delays_no_other_recipient),
         cmocka_unit_test(a_message_that_waited_too_long_is_returned),
         cmocka_unit_test(a_dead_destination_is_probed_by_one_and_holds_up_nobody),
         cmocka_unit_test(destinations_take_turns),

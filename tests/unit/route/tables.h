@@ -103,4 +103,48 @@ static inline void tables_bad(const char *base, const char *routing, const char 
     tables_done(&t);
 }
 
+/* Where mail goes, in short: "smtp-out gw.example,*" (transport and next hops as they are for this
+ * recipient), "fail 5.1.1", "hold", "discard". */
+static inline void tables_goes(struct tables *t, struct route_query q, const char *expected)
+{
+    char found[512], own[260];
+    struct route_decision d;
+    size_t n;
+
+    assert_int_equal(route_decide(t->table, &q, &d, NULL), 0);
+    switch (d.action) {
+    case ROUTE_TRANSPORT:
+        n = (size_t)snprintf(found, sizeof found, "%s", d.transport);
+        for (size_t i = 0; i < d.next_hop_n; i++)
+            n += (size_t)snprintf(found + n, sizeof found - n, "%s%s", i ? "," : " ",
+                                  route_next_hop(&d, i, own, sizeof own));
+        break;
+    case ROUTE_FAIL:
+        snprintf(found, sizeof found, "fail %u.%u.%u", d.status[0], d.status[1], d.status[2]);
+        break;
+    default:
+        snprintf(found, sizeof found, "%s", d.action == ROUTE_HOLD ? "hold" : "discard");
+    }
+    if (strcmp(found, expected) != 0)
+        print_error("for %s:\n", q.rcpt);
+    assert_string_equal(found, expected);
+    route_decision_done(&d);
+}
+
+static inline void tables_to(struct tables *t, const char *rcpt, const char *expected)
+{
+    tables_goes(t, (struct route_query){ .rcpt = rcpt }, expected);
+}
+
+/* By which row: "gateway", "virtual domain", ... */
+static inline void tables_by(struct tables *t, const char *rcpt, const char *what)
+{
+    struct route_decision d;
+
+    assert_int_equal(
+        route_decide(t->table, &(struct route_query){ .rcpt = rcpt }, &d, NULL), 0);
+    assert_string_equal(d.rule->what, what);
+    route_decision_done(&d);
+}
+
 #endif

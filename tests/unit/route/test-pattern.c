@@ -183,7 +183,7 @@ static void assert_capture(const char *pattern, const char *text, const char *ex
         assert_int_equal(address_pattern_parse(a, pattern, &p, &why), 0);
         assert_true(address_pattern_match(&p, &address));
     }
-    address_pattern_capture(pattern ? &p : NULL, &address, buf);
+    assert_int_equal(address_pattern_capture(pattern ? &p : NULL, NULL, &address, 1, buf), 0);
     assert_string_equal(buf, expected);
     arena_free(&a);
 }

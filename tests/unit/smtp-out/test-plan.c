@@ -237,6 +237,85 @@ static void a_literal_has_no_name(void **state)
     world_free(&w);
 }
 
+/* --- words that a route has for more than a host --- */
+
+static const uint32_t own_last[] = { 0, POSTERN_NEXT_HOP_OWN };
+static const uint32_t own_and_hub[] = { POSTERN_NEXT_HOP_OWN, POSTERN_NEXT_HOP_UNRESOLVED };
+
+static void U_46_the_own_domain_follows_a_gateway_that_is_not_there(void **state)
+{
+    static const char *const hops[] = { "[192.0.2.1]", "dest.example", NULL };
+    struct fakehost_job job = { .destination = "dest.example",
+                                .next_hops = hops,
+                                .next_hop_flags = own_last };
+    struct world *w = world_new(NULL);
+    postern_job *handle;
+    (void)state;
+
+    fakehost_mx(w->h, "dest.example", 0, "10 mx.dest.example");
+    fakehost_addresses(w->h, "mx.dest.example", 0, "192.0.2.50");
+    fakehost_fail(w->h, FAKEHOST_CONNECTED, 0, -ECONNREFUSED);
+    handle = world_deliver_job(w, &job, 1);
+    world_run(w);
+    expect_fate(handle, 0, "delivered 2.0.0", -1, NULL);
+    assert_string_equal(fakehost_outcome(handle, 0)->remote, "mx.dest.example [192.0.2.50]:25");
+    world_free(&w);
+}
+
+/* What is final about the own domain is final, though it stands in a list of next hops. */
+static void an_own_domain_that_does_not_exist_fails(void **state)
+{
+    static const char *const hops[] = { "gone.example", NULL };
+    struct fakehost_job job = { .destination = "gone.example",
+                                .next_hops = hops,
+                                .next_hop_flags = own_and_hub };
+    struct world *w = world_new(NULL);
+    postern_job *handle = world_deliver_job(w, &job, 1);
+    (void)state;
+
+    world_run(w);
+    expect_fate(handle, 0, "failed 5.1.2", POSTERN_CAUSE_DNS, "does not exist");
+    world_free(&w);
+}
+
+static void T_11_the_hub_is_used_only_for_what_cannot_be_resolved(void **state)
+{
+    static const char *const hops[] = { "dest.example", "[192.0.2.60]", NULL };
+    static const struct {
+        int result;
+        const char *list, *address;
+        const char *fate; /* NULL: delivered by the hub */
+    } cases[] = {
+        { -ENOENT, NULL, NULL, NULL },
+        { -EAGAIN, NULL, NULL, NULL },
+        { 0, "10 nowhere.example", NULL, NULL },
+        { 0, "0 .", NULL, "failed 5.1.10" },
+        { 0, "10 gw.example", NULL, "failed 5.4.6" },
+        { 0, "10 mx.example", "192.0.2.51", "deferred 4.4.1" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fakehost_job job = { .destination = "dest.example",
+                                    .next_hops = hops,
+                                    .next_hop_flags = own_and_hub };
+        struct world *w = world_new(NULL);
+        postern_job *handle;
+
+        fakehost_mx(w->h, "dest.example", cases[i].result, cases[i].list);
+        if (cases[i].address) {
+            fakehost_addresses(w->h, "mx.example", 0, cases[i].address);
+            fakehost_fail(w->h, FAKEHOST_CONNECTED, 0, -ECONNREFUSED);
+        }
+        handle = world_deliver_job(w, &job, 1);
+        world_run(w);
+        expect_fate(handle, 0, cases[i].fate ? cases[i].fate : "delivered 2.0.0", -1, NULL);
+        if (!cases[i].fate)
+            assert_string_equal(fakehost_outcome(handle, 0)->remote, "[192.0.2.60]:25");
+        world_free(&w);
+    }
+}
+
 static void a_next_hop_that_cannot_be_parsed_waits_for_the_operator(void **state)
 {
     static const char *const hops[] = { "[oops", NULL };
@@ -347,6 +426,9 @@ int main(void)
         cmocka_unit_test(no_more_than_max_mx_tries_addresses_are_tried),
         cmocka_unit_test(next_hops_are_tried_in_order),
         cmocka_unit_test(a_literal_has_no_name),
+        cmocka_unit_test(U_46_the_own_domain_follows_a_gateway_that_is_not_there),
+        cmocka_unit_test(an_own_domain_that_does_not_exist_fails),
+        cmocka_unit_test(T_11_the_hub_is_used_only_for_what_cannot_be_resolved),
         cmocka_unit_test(a_next_hop_that_cannot_be_parsed_waits_for_the_operator),
         cmocka_unit_test(the_port_option_is_for_hops_without_one),
         cmocka_unit_test(errors_of_the_host_itself_defer),

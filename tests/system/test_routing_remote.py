@@ -1,0 +1,181 @@
+"""Zones, gateways, forwarders and the four-source look-up, with real mail and a real name server.
+
+The gateway knocks on one port, that of the peers; addresses 127.0.0.1, .2, ... tell them apart, and
+nobody listens on those that a test does not give to a peer.
+"""
+import pytest
+
+from harness.mail import message
+
+
+def at(ns, port, **more):
+    return {"dns": {"servers": [ns.address], "timeout": "2s", "tries": 3, **more},
+            "transports": {"smtp-out": {"port": port}}}
+
+
+def routing(**keys):
+    return {"routing": keys}
+
+
+def remote_of(gw, rcpt):
+    """Who took the mail for rcpt, as the log says."""
+    (done,) = gw.events("deliver.delivered", to=rcpt)
+    return done["remote"]
+
+
+def hops(gw, address, *args):
+    (answer,) = gw.json("route", address, *args)
+    return answer["decision"]["next_hops"]
+
+
+ZONES = {
+    "dec.test": "@ MX 10 inner\nrelay MX 10 gate\ngate A 127.0.0.1\ninner A 127.0.0.1",
+    "far.test": "@ MX 10 mx\nmx A 127.0.0.1",
+    "host.test": "@ MX 10 nowhere\n@ A 127.0.0.1",
+}
+
+
+def test_U_42_outside_the_zone_goes_to_the_gateway(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(zones=[{"zone": "dec.test", "gateway": "relay.dec.test"}]))
+    gw.send("ann@client.test", ["in@dec.test", "out@far.test", "ann@local.test"], message())
+    gw.wait_empty()
+    # U-43, C-14: the gateway is an MX name, no host.
+    assert "gate.dec.test" in remote_of(gw, "out@far.test")
+    assert "inner.dec.test" in remote_of(gw, "in@dec.test")
+    # U-41: a message can be both local and remote.
+    assert len(gw.messages("ann")) == 1
+
+
+def test_U_44_a_gateway_that_cannot_be_reached_makes_mail_wait(gateway, names, peer):
+    server = peer()
+    zones = dict(ZONES, **{"dec.test": "relay A 127.0.0.9"})
+    gw = gateway(at(names(zones), server.port),
+                 routing(zones=[{"zone": "dec.test", "gateway": "relay.dec.test"}]))
+    gw.send("ann@client.test", "out@far.test", message())
+    gw.wait_event("deliver.deferred", to="out@far.test")
+    assert not server.messages()
+
+
+def test_U_46_mx_when_the_gateway_cannot_be_reached(gateway, names, peer):
+    server = peer()
+    zones = dict(ZONES, **{"dec.test": "relay A 127.0.0.9"})
+    gw = gateway(at(names(zones), server.port),
+                 routing(zones=[{"zone": "dec.test", "gateway": "relay.dec.test",
+                                 "mx_if_unreachable": True}]))
+    assert hops(gw, "out@far.test") == ["relay.dec.test", "*"]
+    gw.send("ann@client.test", ["one@far.test", "two@host.test"], message())
+    server.wait_messages(1)
+    gw.wait_event("deliver.delivered", to="one@far.test")
+    assert "mx.far.test" in remote_of(gw, "one@far.test")
+
+
+def test_U_47_without_mx_a_host_is_enough_and_an_unknown_one_bounces(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(zones=[{"zone": "test", "gateway": "relay.dec.test", "no_mx": True}]))
+    gw.send("ann@local.test", ["a@host.test", "b@nothere.far.test"], message())
+    gw.wait_empty()
+    assert "host.test" in remote_of(gw, "a@host.test")
+    (report,) = gw.wait_mail("ann")
+    assert "b@nothere.far.test" in str(report) and "5.4.4" in str(report)
+
+
+def test_C_15_a_gateway_by_address_needs_no_name(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(zones=[{"zone": "dec.test", "gateway": "127.0.0.1"}]))
+    gw.send("ann@client.test", "out@nowhere.invalid", message())
+    gw.wait_empty()
+    assert remote_of(gw, "out@nowhere.invalid").startswith("[127.0.0.1]")
+
+
+def test_U_49_one_session_for_one_gateway_and_many_domains(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(zones=[{"zone": "dec.test", "gateway": "relay.dec.test"}]))
+    rcpts = [f"user{i}@domain{i}.invalid" for i in range(40)]
+    gw.send("ann@client.test", rcpts, message())
+    gw.wait_empty()
+    (one,) = server.messages()
+    assert sorted(one.rcpts) == sorted(rcpts)
+
+
+def test_T_25_gateways_know_domains_that_dns_does_not(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(gateways=[
+                     {"domain": ".bitnet", "next_hops": "127.0.0.9"},
+                     {"domain": [".uucp.bitnet", "virtual"], "next_hops": "gate.dec.test"}]))
+    assert hops(gw, "u@a.bitnet") == ["127.0.0.9"]
+    gw.send("ann@client.test", ["u@a.uucp.bitnet", "v@virtual"], message())
+    gw.wait_empty()
+    (one,) = server.messages()
+    assert sorted(one.rcpts) == ["u@a.uucp.bitnet", "v@virtual"]
+
+
+def test_T_11_the_hub_gets_what_cannot_be_resolved(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(forwarders={"unresolvable": "gate.dec.test"}))
+    gw.send("ann@client.test", ["u@nothere.far.test", "v@far.test"], message())
+    gw.wait_empty()
+    assert "gate.dec.test" in remote_of(gw, "u@nothere.far.test")
+    assert "mx.far.test" in remote_of(gw, "v@far.test")
+
+
+def test_T_38_the_hub_comes_after_exchangers_that_are_not_there(gateway, names, peer):
+    server = peer()
+    zones = dict(ZONES, **{"far.test": "@ MX 10 mx\nmx A 127.0.0.9"})
+    gw = gateway(at(names(zones), server.port),
+                 routing(forwarders={"append_to_mx": "gate.dec.test"}))
+    gw.send("ann@client.test", "v@far.test", message())
+    gw.wait_empty()
+    assert "gate.dec.test" in remote_of(gw, "v@far.test")
+
+
+def test_T_12_T_13_the_hub_gets_local_and_remote_mail_but_for_exceptions(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(forwarders={"remote": "gate.dec.test", "local": "gate.dec.test",
+                                     "except": [".far.test", "far.test"],
+                                     "except_users": "smith@"}))
+    gw.send("ann@client.test", ["jones@local.test", "smith@local.test", "u@dec.test",
+                                "v@far.test"], message())
+    gw.wait_empty()
+    assert "gate.dec.test" in remote_of(gw, "jones@local.test")
+    assert "gate.dec.test" in remote_of(gw, "u@dec.test")
+    assert "mx.far.test" in remote_of(gw, "v@far.test")
+    assert len(gw.messages("smith")) == 1
+
+
+def test_U_37_own_exchangers_and_hosts_are_part_of_every_look_up(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port,
+                    local_mx=[{"domain": "crow.invalid", "host": "merlin.invalid",
+                               "preference": 100},
+                              {"domain": "far.test", "host": "merlin.invalid", "preference": 5}],
+                    hosts=[{"name": ["merlin.invalid", "vax"], "address": "127.0.0.1"}]))
+    gw.send("ann@client.test", ["a@crow.invalid", "b@far.test", "c@vax"], message())
+    gw.wait_empty()
+    assert "merlin.invalid" in remote_of(gw, "a@crow.invalid")
+    assert "merlin.invalid" in remote_of(gw, "b@far.test")
+    assert "vax" in remote_of(gw, "c@vax")
+
+
+@pytest.mark.parametrize("address", ["[127.0.0.1]", "[IPv6:::1]"])
+def test_U_40_mail_to_our_own_address_is_local(gateway, address):
+    gw = gateway(routing(own_addresses=["127.0.0.1", "::1"]))
+    gw.send("ann@client.test", f"bob@{address}", message())
+    gw.wait_empty()
+    assert len(gw.messages("bob")) == 1
+
+
+def test_U_50_exchangers_that_are_behind_a_firewall_are_passed_by(gateway, names, peer):
+    server = peer()
+    zones = {"fan.test": "@ MX 10 inside\n@ MX 20 outside\ninside A 127.0.0.9\noutside A 127.0.0.1"}
+    gw = gateway(at(names(zones), server.port))
+    gw.send("ann@client.test", "u@fan.test", message())
+    gw.wait_empty()
+    assert "outside.fan.test" in remote_of(gw, "u@fan.test")
