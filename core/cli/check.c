@@ -1,4 +1,5 @@
-/* cli/check.c: `postern check`: is the configuration good? Nothing is bound, made or sent. */
+/* cli/check.c: `postern check`: is the configuration good? Nothing is bound, made or sent. With
+ * --routes also: does mail go where a file of the operator's says that it should? */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <sysexits.h>
 
 #include "cli/cli.h"
+#include "cli/routes.h"
 #include "config/read.h"
 #include "config/table.h"
 #include "plugin/plugin.h"
@@ -16,6 +18,9 @@
 
 struct checked {
     size_t files, plugins, rules;
+    const char *expected; /* a file of expectations; NULL: none */
+    json_t *results;      /* of those, with --json */
+    int code;             /* of those */
     struct config_errors errors;
     int unreadable; /* 1: it is not what is written that is wrong, but that it can't be read */
 };
@@ -44,6 +49,8 @@ static void check(const struct cli_common *common, struct checked *c)
         c->files = cfg->file_n;
         c->plugins = enabled_instances(cfg);
         c->rules = cfg->routing.rules.n;
+        if (routes && !c->errors.n && c->expected)
+            c->code = cli_check_routes(routes, c->expected, c->results);
         route_free(&routes);
         config_free(&cfg);
         plugin_catalog_free(&catalog);
@@ -59,6 +66,8 @@ static void print_json(const struct checked *c)
     r = json_pack("{s:b, s:I, s:I, s:I, s:o}", "ok", !c->errors.n, "files", (json_int_t)c->files,
                   "plugins", (json_int_t)c->plugins, "rules", (json_int_t)c->rules, "errors",
                   errors);
+    if (c->results)
+        json_object_set(r, "routes", c->results);
     json_dumpf(r, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(r);
@@ -108,19 +117,27 @@ int cli_check(int argc, char **argv)
         if (!strcmp(argv[i], "--schema"))
             return cli_schema();
         if (!taken)
+            taken = cli_value("--routes", argc, argv, &i, &c.expected);
+        if (!taken)
             taken = cli_common_option(&common, argc, argv, &i);
         if (taken < 0)
             return EX_USAGE;
         if (!taken)
-            return cli_usage("check", "\"%s\" is not understood; it takes --config DIR, --json, and --schema",
-                             argv[i]);
+            return cli_usage(
+                "check",
+                "\"%s\" is not understood; it takes --config DIR, --routes FILE, --json, and "
+                "--schema",
+                argv[i]);
     }
+    if (c.expected && common.json)
+        c.results = json_array();
     check(&common, &c);
     if (common.json)
         print_json(&c);
     else
         print_text(&c);
-    r = !c.errors.n ? EX_OK : c.unreadable ? EX_NOINPUT : EX_CONFIG;
+    r = !c.errors.n ? c.code : c.unreadable ? EX_NOINPUT : EX_CONFIG;
+    json_decref(c.results);
     config_errors_free(&c.errors);
     return r;
 }

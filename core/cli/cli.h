@@ -57,6 +57,11 @@ json_t *control_ask(struct control_client *c, json_t *request, int *ret_code);
 json_t *control_answer_read(struct control_client *c, int *ret_code); /* the second half of ask */
 int     control_send_bytes(struct control_client *c, const void *data, size_t len);
 
+/* Every message that waits, as `queue list --json` shows it: asked of the running gateway, or read
+ * from the spool. EX_OK, or a code, printed. */
+int cli_queue_each(const struct config *cfg, void (*each)(void *ctx, const json_t *message),
+                   void *ctx);
+
 int cli_run(int argc, char **argv);
 int cli_worker(int argc, char **argv); /* by the supervisor, not by people */
 int cli_reload(int argc, char **argv);
@@ -68,6 +73,7 @@ int cli_send(int argc, char **argv);
 int cli_sendmail(int argc, char **argv); /* called as sendmail */
 int cli_mailq(int argc, char **argv);    /* called as mailq */
 int cli_queue(int argc, char **argv);
+int cli_diff(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_plugin(int argc, char **argv);
 

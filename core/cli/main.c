@@ -22,6 +22,7 @@ static const struct verb {
     { "check", cli_check, "validate the whole configuration without starting" },
     { "route", cli_route, "explain where mail for an address goes, and why" },
     { "address", cli_address, "show an address in every form, with each step" },
+    { "diff", cli_diff, "which addresses would go elsewhere under another configuration" },
     { "send", cli_send, "submit a message from standard input (also as sendmail)" },
     { "queue", cli_queue, "list, show, retry, hold, release or remove mail; analyze the spool" },
     { "status", cli_status, "what the running gateway is doing" },

@@ -2,12 +2,14 @@
  *
  * Asks the running gateway, a page at a time. When none is running, list and show read the spool
  * themselves: what waits can always be seen. */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/queue_analyze.h"
@@ -27,7 +29,9 @@ struct query {
     size_t printed;
     json_int_t touched;
     int show;
-    int repair; /* analyze */
+    int repair;                                     /* analyze */
+    void (*each)(void *ctx, const json_t *message); /* gets them instead; NULL: they are printed */
+    void *each_ctx;
 };
 
 static const char *string(const json_t *o, const char *key)
@@ -94,7 +98,9 @@ static int emit(struct query *q, const json_t *m)
 {
     if (q->limit && q->printed >= (size_t)q->limit)
         return 0;
-    if (q->common.json) {
+    if (q->each) {
+        q->each(q->each_ctx, m);
+    } else if (q->common.json) {
         fputs(q->printed ? ",\n" : "[\n", stdout);
         json_dumpf(m, stdout, JSON_COMPACT);
     } else {
@@ -106,6 +112,8 @@ static int emit(struct query *q, const json_t *m)
 
 static int finish(const struct query *q)
 {
+    if (q->each)
+        return EX_OK;
     if (q->common.json)
         fputs(q->printed ? "\n]\n" : "[]\n", stdout);
     else if (!q->printed)
@@ -146,23 +154,35 @@ static int list_shard(struct query *q, const char *path)
     return EX_OK;
 }
 
-static int list_offline(struct query *q, const struct config *cfg)
+/* parts: those that a crash has left in a shard that was being split; they are shards, too. */
+static int list_shards(struct query *q, const char *folder, int parts)
 {
     struct dirent **names;
-    int n = scandir(cfg->spool.path, &names, NULL, alphasort), code = 0;
+    int n = scandir(folder, &names, NULL, alphasort), code = 0;
 
     if (n < 0 && errno != ENOENT)
         return cli_error(errno == EACCES ? EX_NOPERM : EX_NOINPUT,
-                         "the spool can't be read: %s: %s", cfg->spool.path, strerror(errno));
+                         "the spool can't be read: %s: %s", folder, strerror(errno));
     for (int i = 0; i < n; i++) {
-        AUTO_FREE char *path = mem_printf("%s/%s", cfg->spool.path, names[i]->d_name);
+        const char *name = names[i]->d_name;
+        AUTO_FREE char *path = mem_printf("%s/%s", folder, name);
+        AUTO_FREE char *split = mem_printf("%s/" SPOOL_SPLIT, path);
 
-        if (!code && !strncmp(names[i]->d_name, "shard-", 6))
+        if (!code && (parts ? isdigit((unsigned char)*name) : !strncmp(name, "shard-", 6)))
             code = list_shard(q, path);
+        if (!code && !parts && !access(split, F_OK))
+            code = list_shards(q, split, 1);
         free(names[i]);
     }
     if (n >= 0)
         free(names);
+    return code;
+}
+
+static int list_offline(struct query *q, const struct config *cfg)
+{
+    int code = list_shards(q, cfg->spool.path, 0);
+
     return code ? code : finish(q);
 }
 
@@ -216,17 +236,23 @@ static int list_online(struct query *q, struct control_client *cc)
 
 static int act_online(struct query *q, struct control_client *cc)
 {
-    int code;
-    json_t *request = request_of(q, "queue.act"), *answer;
+    json_int_t from = 0;
+    int code = 0;
 
-    json_object_set_new(request, "action", json_string(q->action));
-    answer = control_ask(cc, request, &code);
-    if (!answer || code) {
+    do {
+        json_t *request = request_of(q, "queue.act"), *answer;
+
+        json_object_set_new(request, "action", json_string(q->action));
+        json_object_set_new(request, "from", json_integer(from));
+        answer = control_ask(cc, request, &code);
+        if (!answer || code) {
+            json_decref(answer);
+            return code;
+        }
+        q->touched += json_integer_value(json_object_get(answer, "touched"));
+        from = json_integer_value(json_object_get(answer, "next"));
         json_decref(answer);
-        return code;
-    }
-    q->touched += json_integer_value(json_object_get(answer, "touched"));
-    json_decref(answer);
+    } while (from);
     return EX_OK;
 }
 
@@ -335,10 +361,27 @@ static int named_any(const struct queue_filter *f)
     return f->id || f->recipient || f->domain || f->sender || f->held || f->all;
 }
 
+static int ask_or_read(struct query *q, const struct config *cfg, int listing)
+{
+    int code = 0, workers = control_workers(cfg, listing, &code);
+
+    if (workers >= 0)
+        return ask_all(q, cfg, workers, listing);
+    return listing && code == EX_UNAVAILABLE ? list_offline(q, cfg) : code;
+}
+
+int cli_queue_each(const struct config *cfg, void (*each)(void *ctx, const json_t *message),
+                   void *ctx)
+{
+    struct query q = { .filter = { .all = 1 }, .each = each, .each_ctx = ctx };
+
+    return ask_or_read(&q, cfg, 1);
+}
+
 static int run_query(struct query *q)
 {
     struct config *cfg = NULL;
-    int listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg), workers;
+    int listing = !is_action(q->action), code = cli_load_config(&q->common, &cfg);
 
     if (code)
         return code;
@@ -347,11 +390,7 @@ static int run_query(struct query *q)
         config_free(&cfg);
         return code;
     }
-    workers = control_workers(cfg, listing, &code);
-    if (workers >= 0)
-        code = ask_all(q, cfg, workers, listing);
-    else if (listing && code == EX_UNAVAILABLE)
-        code = list_offline(q, cfg);
+    code = ask_or_read(q, cfg, listing);
     config_free(&cfg);
     return code;
 }

@@ -1,5 +1,7 @@
 /* cli/route.c: postern route ADDRESS... [--from A] [--ingress NAME] [--json] [--no-color]: where
- * would mail for these addresses go, and why? Asks the very function that the queue asks. */
+ * would mail for these addresses go, and why? Asks the very function that the queue asks. And
+ * postern route --table: the list that it goes through. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 
 #include "address/address.h"
 #include "cli/cli.h"
-#include "route/route.h"
+#include "route/expand.h"
 #include "util/text.h"
 
 struct options {
@@ -16,6 +18,7 @@ struct options {
     struct route_query query; /* the recipient changes */
     char *sender;             /* query.sender's memory */
     int colour;
+    int table;
     int n;
     char **addresses;
 };
@@ -23,7 +26,7 @@ struct options {
 static int explain_usage(const char *what, const char *text)
 {
     return cli_usage("route",
-                     "%s%s%s; expected ADDRESS... [--from ADDRESS] [--ingress NAME] "
+                     "%s%s%s; expected ADDRESS... [--from ADDRESS] [--ingress NAME], or --table; "
                      "[--json] [--no-color]",
                      what, *text ? " " : "", text);
 }
@@ -47,6 +50,10 @@ static int parse_option(struct options *o, int argc, char **argv, int *i)
         return r;
     if (strcmp(argv[*i], "--no-color") == 0) {
         o->colour = 0;
+        return 1;
+    }
+    if (strcmp(argv[*i], "--table") == 0) {
+        o->table = 1;
         return 1;
     }
     if (argv[*i][0] != '-')
@@ -76,7 +83,9 @@ static int parse_options(struct options *o, int argc, char **argv)
         if (r == 0)
             o->addresses[o->n++] = argv[i];
     }
-    return o->n ? EX_OK : explain_usage("no address", "");
+    if (o->table && o->n)
+        return explain_usage("--table takes no address", "");
+    return o->n || o->table ? EX_OK : explain_usage("no address", "");
 }
 
 /* Says where it went wrong, which the router has no room for. */
@@ -97,17 +106,44 @@ static void print_fault(const char *address, int sender)
 }
 
 static void print(const struct options *o, const struct route_query *q,
-                  const struct route_decision *d, const struct route_trace *trace, json_t *list)
+                  const struct route_expansion *e, json_t *list)
 {
     struct buf out = { 0 };
 
     if (list) {
-        json_array_append_new(list, route_explain_json(q, d, trace));
+        json_array_append_new(list, route_expansion_json(q, e));
         return;
     }
-    route_explain(q, d, trace, o->colour, &out);
+    route_expansion_explain(q, e, o->colour, &out);
     fputs(out.data, stdout);
     buf_free(&out);
+}
+
+/* All of the places, and the personal alias files on the way read as they are asked for. */
+static int expand(const struct route_table *t, const struct route_query *q,
+                  struct route_expansion *ret)
+{
+    int r;
+
+    while ((r = route_expand(t, q, 1, ret)) == -EAGAIN) {
+        struct alias_report report = { 0 };
+
+        route_personal(t, ret->wanted, &report);
+        for (size_t i = 0; i < report.errors.n; i++)
+            fprintf(stderr, "postern: %s\n", report.errors.lines[i]);
+        alias_report_done(&report);
+        route_expansion_done(ret);
+    }
+    return r;
+}
+
+static int is_refused(const struct route_expansion *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->leaves[i].decision.action != ROUTE_FAIL)
+            return 0;
+    }
+    return 1;
 }
 
 /* One address: EX_OK, EX_NOUSER when it would be refused, EX_DATAERR when it is none. */
@@ -116,21 +152,19 @@ static int explain(const struct options *o, const struct route_table *t, const c
 {
     char *rcpt = cli_strip_brackets(address);
     struct route_query q = o->query;
-    struct route_decision decision;
-    struct route_trace trace;
+    struct route_expansion e;
     int code = EX_OK;
 
     q.rcpt = rcpt;
-    if (route_decide(t, &q, &decision, &trace) < 0) {
+    if (expand(t, &q, &e) == -EINVAL) {
         print_fault(rcpt, 0);
         code = EX_DATAERR;
-    } else if (decision.action == ROUTE_FAIL) {
+    } else if (is_refused(&e)) {
         code = EX_NOUSER;
     }
     if (code != EX_DATAERR || list)
-        print(o, &q, &decision, &trace, list);
-    route_trace_done(&trace);
-    route_decision_done(&decision);
+        print(o, &q, &e, list);
+    route_expansion_done(&e);
     free(rcpt);
     return code;
 }
@@ -152,6 +186,27 @@ static int explain_all(const struct options *o, const struct route_table *t)
         json_decref(list);
     }
     return code;
+}
+
+static int print_table(const struct options *o, const struct route_table *t)
+{
+    struct buf out = { 0 };
+    size_t dead;
+
+    if (o->common.json) {
+        json_t *list = route_list_json(t);
+
+        json_dumpf(list, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(list);
+        return EX_OK;
+    }
+    dead = route_list(t, o->colour, &out);
+    fputs(out.data, stdout);
+    buf_free(&out);
+    if (dead)
+        fprintf(stderr, "postern: %zu of %zu rows can never match\n", dead, route_rows(t));
+    return EX_OK;
 }
 
 /* A name that does not exist would match no rule, and the answer would mislead. */
@@ -181,7 +236,7 @@ static int load_and_explain(const struct options *o)
     if (code == EX_OK)
         code = check_ingress(o, cfg);
     if (code == EX_OK)
-        code = explain_all(o, t);
+        code = o->table ? print_table(o, t) : explain_all(o, t);
     config_errors_free(&errors);
     route_free(&t);
     config_free(&cfg);

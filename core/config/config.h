@@ -122,6 +122,7 @@ struct config_aliases { /* see route/alias.h for meanings */
     int64_t                owners;          /* bool                                               */
     int64_t                depth, expansion_max;
     int64_t                refresh; /* usec; 0: files are read at the start only                  */
+    const char            *pipe_transport, *file_transport, *list_transport; /* NULL: none        */
 };
 
 /* A plugin instance: {"transports": {"smtp-out": {"plugin": "smtp-out", ...}}}. */

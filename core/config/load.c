@@ -268,7 +268,6 @@ static void note_routing_origins(struct config_loader *l)
         [CONFIG_AT_HOST_NAMES] = "/routing/host_names",
         [CONFIG_AT_VIRTUAL_DOMAINS] = "/routing/virtual_domains",
         [CONFIG_AT_OWN_ADDRESSES] = "/routing/own_addresses",
-        [CONFIG_AT_OWN_BY_DNS] = "/routing/own_by_dns",
         [CONFIG_AT_FORWARDERS] = "/routing/forwarders",
     };
     struct config *cfg = l->cfg;

@@ -155,10 +155,6 @@ const struct postern_option config_routing_table[] = {
     POSTERN_OPT(struct config_routing, own_interfaces, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Whether the addresses of this machine's interfaces are ours; asked at start and "
                "reload."),
-    POSTERN_OPT(struct config_routing, own_by_dns, POSTERN_OPT_CHOICE, .dflt = "no",
-        .choices = "no|any|all",
-        .doc = "Whether a domain is local when any of its addresses in DNS is ours, or when all "
-               "are. Costs a look-up for every domain that is not local otherwise."),
     POSTERN_OPT(struct config_routing, local_transport, POSTERN_OPT_STRING,
         .doc = "Transport instance for local users; without it, \"local-mbox\"."),
     POSTERN_OPT(struct config_routing, rules, POSTERN_OPT_OBJECTS,

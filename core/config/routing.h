@@ -70,7 +70,6 @@ struct config_routing {
     struct postern_strings virtual_domains;
     struct postern_strings own_addresses;  /* beside those of the interfaces                      */
     int64_t                own_interfaces; /* bool: ask the machine                               */
-    int64_t                own_by_dns;     /* choice, enum config_own_by_dns                      */
     const char            *local_transport;
     struct postern_objects rules;    /* struct config_rule; concatenated over files in name order */
     struct postern_objects gateways; /* struct config_gateway; likewise                           */
@@ -79,7 +78,6 @@ struct config_routing {
     struct postern_objects queue_groups; /* struct config_queue_group; likewise                   */
     struct config_rule     dflt;         /* key "default" */
 };
-enum config_own_by_dns { CONFIG_OWN_BY_DNS_NO, CONFIG_OWN_BY_DNS_ANY, CONFIG_OWN_BY_DNS_ALL };
 
 /* Keys whose places are remembered, for the table that is made of them (config.routing_at). */
 enum config_routing_key {
@@ -88,7 +86,6 @@ enum config_routing_key {
     CONFIG_AT_HOST_NAMES,
     CONFIG_AT_VIRTUAL_DOMAINS,
     CONFIG_AT_OWN_ADDRESSES,
-    CONFIG_AT_OWN_BY_DNS,
     CONFIG_AT_FORWARDERS,
     CONFIG_ROUTING_KEYS
 };

@@ -12,9 +12,9 @@
 #include "config/load.h"
 #include "config/sections.h"
 
-#define DRAFT        "http://json-schema.org/draft-07/schema#"
-#define COMMENT_KEYS "^\\$comment"
-#define NAME_PATTERN "^[a-z0-9-]{1,64}$"
+#define DRAFT            "http://json-schema.org/draft-07/schema#"
+#define COMMENT_KEYS     "^\\$comment"
+#define NAME_PATTERN     "^[a-z0-9-]{1,64}$"
 /* As text_duration_parse, text_size_parse and config_listen_check take them. */
 #define DURATION_PATTERN "^([0-9]+(us|ms|s|m|h|d|w))+$"
 #define SIZE_PATTERN     "^[0-9]+([KkMmGgTt]([Ii]?[Bb])?|[Bb])?$"
@@ -226,7 +226,7 @@ static json_t *plugin_schema(const struct config_schema_plugin *p)
 static json_t *any_instance(enum config_kind kind, const struct config_schema_plugin *plugins,
                             size_t n)
 {
-    json_t *names = json_array(), *branches = json_array();
+    json_t *names = json_array(), *branches = json_array(), *schema;
 
     for (size_t i = 0; i < n; i++) {
         if (!stands_in(&plugins[i], kind))
@@ -237,13 +237,17 @@ static json_t *any_instance(enum config_kind kind, const struct config_schema_pl
                                         "plugin", "const", plugins[i].name, "required", "plugin",
                                         "then", reference("plugin-", plugins[i].name)));
     }
-    return json_pack("{s:s, s:{s:{s:o, s:s}}, s:[s], s:o}", "type", "object", "properties",
-                     "plugin", "enum", names, "description", "Name of the plugin.", "required",
-                     "plugin", "allOf", branches);
+    schema = json_pack("{s:s, s:{s:{s:o, s:s}}, s:[s]}", "type", "object", "properties", "plugin",
+                       "enum", names, "description", "Name of the plugin.", "required", "plugin");
+    if (json_array_size(branches)) /* an empty list would be no schema */
+        json_object_set(schema, "allOf", branches);
+    json_decref(branches);
+    return schema;
 }
 
-static const char *const kind_names[] = { [CONFIG_INGRESS] = "ingress",
-                                          [CONFIG_TRANSPORT] = "transports" };
+static const char *const kind_names[] = {
+    [CONFIG_INGRESS] = "ingress", [CONFIG_TRANSPORT] = "transports"
+};
 static const char *const kind_docs[] = {
     [CONFIG_INGRESS] = "Instances of plugins that bring messages in, by name.",
     [CONFIG_TRANSPORT] = "Instances of plugins that deliver messages, by name.",
@@ -257,11 +261,10 @@ static json_t *instances(enum config_kind kind, const struct config_schema_plugi
 
     for (size_t i = 0; i < n; i++) {
         if (stands_in(&plugins[i], kind))
-            json_object_set_new(
-                properties, plugins[i].name,
-                json_pack("{s:{s:[s]}, s:o, s:o}", "if", "required", "plugin", "then",
-                          reference("instance-", kind_names[kind]), "else",
-                          reference("plugin-", plugins[i].name)));
+            json_object_set_new(properties, plugins[i].name,
+                                json_pack("{s:{s:[s]}, s:o, s:o}", "if", "required", "plugin",
+                                          "then", reference("instance-", kind_names[kind]), "else",
+                                          reference("plugin-", plugins[i].name)));
     }
     schema = closed(properties);
     json_object_set_new(schema, "propertyNames",

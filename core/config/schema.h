@@ -8,10 +8,10 @@
 #include <postern/option.h>
 
 struct config_schema_plugin { /* everything is borrowed during the call */
-    const char                  *name, *summary;
-    int                          ingress, transport; /* bool: where it may stand         */
-    const struct postern_option *table;              /* NULL: it takes no settings       */
-    size_t                       step;
+    const char *name, *summary;
+    int ingress, transport;             /* bool: where it may stand         */
+    const struct postern_option *table; /* NULL: it takes no settings       */
+    size_t step;
 };
 
 /* The schema of a file of conf.d: our sections, and instances of these plugins, which are sorted

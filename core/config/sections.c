@@ -199,8 +199,8 @@ static const struct postern_option aliases_table[] = {
         .max = 64,
         .doc = "Folders with mailing lists: NAME.DIS holds the members of the list NAME, an "
                "address a line."),
-    POSTERN_OPT(struct config_aliases, domain_files, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
-        .max = 64,
+    POSTERN_OPT(struct config_aliases, domain_files, POSTERN_OPT_STRINGS, .max = 64,
+        .flags = POSTERN_OPT_READS,
         .doc = "Files of further domains that are local, a domain a line; one with LOCAL_ALIASES "
                "in its name is read by the rules of UCX."),
     POSTERN_OPT(struct config_aliases, logicals, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
@@ -233,6 +233,15 @@ static const struct postern_option aliases_table[] = {
     POSTERN_OPT(struct config_aliases, refresh, POSTERN_OPT_DURATION, .dflt = "30s",
         .min = 0, .max = POSTERN_DAYS(1),
         .doc = "How often it is looked whether files have changed; \"0s\": never."),
+    POSTERN_OPT(struct config_aliases, pipe_transport, POSTERN_OPT_STRING,
+        .doc = "The transport that runs an alias's command, an instance of the plugin \"pipe\"; "
+               "without it, mail for such aliases waits."),
+    POSTERN_OPT(struct config_aliases, file_transport, POSTERN_OPT_STRING,
+        .doc = "The transport that appends to an alias's file, an instance of the plugin "
+               "\"file\"; without it, mail for such aliases waits."),
+    POSTERN_OPT(struct config_aliases, list_transport, POSTERN_OPT_STRING,
+        .doc = "The transport that sends to the members of a list, an instance of the plugin "
+               "\"list\"; without it, members are served like other targets of an alias."),
     { 0 },
 };
 

@@ -15,7 +15,8 @@ enum channel_verb {
     CHANNEL_HOLD = 1,   /* a mark: message id is to be put on hold, text says why */
     CHANNEL_SUSPECT,    /* a mark: message id may be what kills workers: deliver it alone */
     CHANNEL_GO,         /* open the spool and start; fd: marks, or none */
-    CHANNEL_ADOPT,      /* take over shard arg, if it can be locked; fd: marks, or none */
+    CHANNEL_ADOPT,      /* take over shard arg, if it can be locked, and split it into up to id
+                         * parts, if it is long; fd: marks, or none */
     CHANNEL_CONNECTION, /* a control connection (fd); arg: its first byte */
     CHANNEL_DRAIN,      /* take nothing new, finish, exit */
     CHANNEL_NOTICE,     /* send the text to the postmaster */
@@ -23,7 +24,11 @@ enum channel_verb {
     CHANNEL_READY = 100, /* listening and delivering; arg: its shard */
     CHANNEL_FAILED,      /* can't start; arg: exit code, text: why */
     CHANNEL_HELD,        /* message id was put on hold, as a mark wanted */
-    CHANNEL_EMPTY,       /* nothing is left in the adopted shard arg */
+    CHANNEL_EMPTY,       /* no mail is left in the adopted shard arg, but it stays */
+    CHANNEL_PART,        /* shard arg was split off one that is being adopted; id: messages in it */
+    CHANNEL_ADOPTED,     /* shard arg is with this worker, all of it; or with another one; or this
+                          * one drains and gives it back */
+    CHANNEL_NOT_ADOPTED, /* shard arg can't be */
 };
 
 struct channel_message {

@@ -107,7 +107,7 @@ static void on_ready(struct child *c, unsigned shard)
 
     c->shard = shard;
     if (shard < WORKER_SHARDS)
-        g->sv->empty[shard] = 0;
+        g->sv->shards[shard] = (struct shard_note){ .empty = 0 };
     if (c->state != CHILD_STARTING)
         return;
     c->state = CHILD_READY;
@@ -134,10 +134,15 @@ static void on_message(struct child *c, const struct channel_message *m)
         crash_held(sv, c, m->id);
         break;
     case CHANNEL_EMPTY:
-        if (m->arg < WORKER_SHARDS) {
-            sv->empty[m->arg] = 1;
-            adopt_worked(sv, m->arg);
-        }
+        if (m->arg < WORKER_SHARDS)
+            sv->shards[m->arg].empty = 1;
+        break;
+    case CHANNEL_PART:
+        adopt_part(sv, m->arg, m->id);
+        break;
+    case CHANNEL_ADOPTED:
+    case CHANNEL_NOT_ADOPTED:
+        adopt_over(sv, c, m->arg, m->verb == CHANNEL_ADOPTED);
         break;
     default:
         break;
@@ -276,6 +281,7 @@ void child_gone(struct child *c, int status)
     if (WIFSIGNALED(status))
         crash_note(sv, c, status);
     channel_free(c);
+    adopt_gone(sv, c);
     loop_cancel(&c->kill);
     sv->rows[c->row] = 0;
     c->pid = 0;

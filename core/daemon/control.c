@@ -138,6 +138,7 @@ static void act_on_queue(struct control_session *s, const json_t *request)
     static const char *const names[] = { "retry", "hold", "release", "remove" };
     const char *action = json_string_value(json_object_get(request, "action"));
     const char *why = json_string_value(json_object_get(request, "why"));
+    uint64_t from = (uint64_t)json_integer_value(json_object_get(request, "from")), next;
     struct queue_filter f = filter_of(request);
     char who[32];
 
@@ -147,12 +148,13 @@ static void act_on_queue(struct control_session *s, const json_t *request)
     }
     snprintf(who, sizeof who, "uid %u", (unsigned)s->uid);
     for (int i = 0; action && i < 4; i++) {
+        size_t n;
+
         if (strcmp(action, names[i]))
             continue;
+        n = queue_act(s->control->env.queue, &f, (enum queue_action)i, why, who, from, &next);
         control_answer(s,
-                       json_pack("{s:I}", "touched",
-                                 (json_int_t)queue_act(s->control->env.queue, &f,
-                                                       (enum queue_action)i, why, who)));
+                       json_pack("{s:I, s:I}", "touched", (json_int_t)n, "next", (json_int_t)next));
         return;
     }
     control_refuse(s, EX_USAGE, "unknown action");

@@ -1,15 +1,13 @@
-/* daemon/reload.c: from one generation to the next, and shards that nobody has.
+/* daemon/reload.c: from one generation to the next.
  *
  * New workers come up beside the old ones, on the same listeners; only when all of them are ready
  * do the old ones drain. If they do not come up, they go and the old ones carry on: nothing has
  * changed. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -21,11 +19,6 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/mem.h"
-
-#define ADOPT_USEC        200000u
-#define ADOPT_PAUSE       2000000 /* usec: until the second try; doubled each time */
-#define ADOPT_PAUSE_MAX   300000000
-#define ADOPT_TRIES_QUIET 1u /* what is on its way to a worker may look like a failure */
 
 static void join(const struct config_errors *errors, char *buf, size_t size)
 {
@@ -168,7 +161,7 @@ void reload_ready(struct supervisor *sv)
 
     sv->current = sv->next;
     sv->next = NULL;
-    memset(sv->tried, 0, sizeof sv->tried); /* other workers: another try */
+    adopt_again(sv);
     front_settle(sv, 1);
     if (old) {
         sv->reloads++;
@@ -211,131 +204,4 @@ void reload_failed(struct supervisor *sv, const char *why)
     }
     log_flush();
     reload_again(sv);
-}
-
-/* --- adoption --- */
-
-static int is_taken(const char *path)
-{
-    AUTO_FREE char *lock = mem_printf("%s/lock", path);
-    AUTO_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
-
-    if (fd < 0)
-        return 1; /* not a shard, or nothing in it yet */
-    return flock(fd, LOCK_EX | LOCK_NB) < 0;
-}
-
-/* A place whose worker is on its way back takes its own shard again. */
-static int is_expected(const struct supervisor *sv, unsigned number)
-{
-    for (size_t i = 0; i < sv->current->n; i++) {
-        const struct child *c = &sv->current->children[i];
-
-        if (c->shard == number && c->state != CHILD_READY)
-            return 1;
-    }
-    return 0;
-}
-
-static struct child *least_loaded(struct supervisor *sv)
-{
-    struct child *best = NULL;
-    uint64_t least = UINT64_MAX;
-
-    for (size_t i = 0; i < sv->current->n; i++) {
-        struct child *c = &sv->current->children[i];
-        uint64_t n;
-
-        if (c->state != CHILD_READY)
-            continue;
-        n = atomic_load(&sv->board->rows[c->row].counts[SCORE_MESSAGES]);
-        if (n < least) {
-            least = n;
-            best = c;
-        }
-    }
-    return best;
-}
-
-static void give(struct supervisor *sv, const struct child *c, unsigned number)
-{
-    int marks = crash_marks(sv);
-
-    channel_send(c->channel, CHANNEL_ADOPT, number, 0, NULL, marks);
-    if (marks >= 0)
-        close(marks);
-}
-
-/* A shard that can't be opened stays so, most likely, until somebody mends it: it is tried again
- * less and less often, and the log is not filled with it. */
-static int is_due(struct supervisor *sv, unsigned number)
-{
-    struct tried *t = &sv->tried[number];
-    int64_t now = clock_mono(), pause = ADOPT_PAUSE;
-
-    if (now < t->next)
-        return 0;
-    for (unsigned i = 0; i < t->n && pause < ADOPT_PAUSE_MAX; i++)
-        pause *= 2;
-    t->next = now + pause;
-    if (t->n++ >= ADOPT_TRIES_QUIET)
-        log_event(POSTERN_LOG_WARNING, "supervisor", "shard.adopt_waits",
-                  "shard=%u tries=%u next=%llds text=\"no worker could take it over; see "
-                  "shard.adopt\"",
-                  number, t->n - 1, (long long)(pause / 1000000));
-    return 1;
-}
-
-void adopt_worked(struct supervisor *sv, unsigned number)
-{
-    struct tried *t = &sv->tried[number];
-
-    if (t->n > ADOPT_TRIES_QUIET)
-        log_event(POSTERN_LOG_NOTICE, "supervisor", "shard.adopt_works", "shard=%u tries=%u",
-                  number, t->n);
-    *t = (struct tried){ 0 };
-}
-
-/* The folder of a shard that nobody need look after yet. */
-static void adopt_one(struct supervisor *sv, const char *folder, unsigned number)
-{
-    struct child *c;
-
-    if (is_taken(folder)) {
-        adopt_worked(sv, number);
-        return;
-    }
-    c = least_loaded(sv);
-    if (c && is_due(sv, number))
-        give(sv, c, number);
-}
-
-static void adopt_all(void *ctx)
-{
-    struct supervisor *sv = ctx;
-    const char *path = sv->current ? sv->current->config->spool.path : NULL;
-    DIR *d;
-    struct dirent *e;
-
-    sv->adopt_timer = NULL;
-    d = path && !sv->stopping ? opendir(path) : NULL;
-    while (d && (e = readdir(d))) {
-        unsigned number;
-        char rest, *shard;
-
-        if (sscanf(e->d_name, "shard-%u%c", &number, &rest) != 1 || number >= WORKER_SHARDS ||
-            sv->empty[number] || is_expected(sv, number))
-            continue;
-        shard = mem_printf("%s/%s", path, e->d_name);
-        adopt_one(sv, shard, number);
-        free(shard);
-    }
-    if (d)
-        closedir(d);
-}
-
-void adopt_soon(struct supervisor *sv)
-{
-    if (!sv->adopt_timer && !sv->stopping)
-        sv->adopt_timer = loop_after(sv->loop, ADOPT_USEC, adopt_all, sv);
 }

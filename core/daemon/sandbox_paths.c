@@ -107,6 +107,8 @@ static void reads(const struct walk *w, const char *value)
     }
     if (value[0] != '/' && place)
         value = place + 1;
+    if (!strcmp(value, "/")) /* a program's working folder, say: no more is meant by it */
+        return;
     if (stat(value, &st) || !S_ISDIR(st.st_mode))
         folder = sandbox_base(value, POSTERN_OPT_WRITES_FILE);
     w->each(w->ctx, folder ? folder : value, SANDBOX_READ);

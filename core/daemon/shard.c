@@ -1,7 +1,10 @@
 /* daemon/shard.c: which folder of the spool is a worker's own, and those it takes over.
  *
  * A shard is a folder guarded by a lock; whoever gets the lock replays it and owns it. That is the
- * one mechanism for start, crash, reload and a changed number of workers. */
+ * one mechanism for start, crash, reload and a changed number of workers. A worker's own shard is
+ * new or short when it starts; everything else that lies in the spool is adopted, which holds up
+ * nobody, and a long one is split among all workers on that occasion. */
+#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -14,6 +17,9 @@
 #include "daemon/worker.h"
 #include "log/log.h"
 #include "util/mem.h"
+
+#define OWN_BYTES_MAX      (1u << 20) /* of journal in a worker's own shard at its start */
+#define SPLIT_MESSAGES_MIN 1000u      /* fewer in a shard are left to one worker */
 
 /* mkdir -p */
 static int make_folders(const char *path, mode_t mode)
@@ -57,12 +63,20 @@ void worker_shards_prepare(struct worker *w)
     list_init(&w->adopted);
 }
 
-static int open_number(struct worker *w, unsigned number, struct spool **ret, char *why,
-                       size_t why_size)
+static char *shard_path(const struct worker *w, unsigned number)
+{
+    char name[SPOOL_SHARD_NAME];
+
+    spool_shard_name(name, number);
+    return mem_printf("%s/%s", w->plan.config->spool.path, name);
+}
+
+static struct spool_config spool_config_of(const struct worker *w, unsigned number,
+                                           const char *path)
 {
     const struct config_spool *s = &w->plan.config->spool;
-    char *path = mem_printf("%s/shard-%02u", s->path, number);
-    struct spool_config cfg = {
+
+    return (struct spool_config){
         .path = path,
         .segment_bytes = (uint64_t)s->segment_size,
         .inline_bytes = (uint64_t)s->inline_max,
@@ -72,78 +86,200 @@ static int open_number(struct worker *w, unsigned number, struct spool **ret, ch
         .lazy_sync_usec = s->sync_delay,
         .shard = (uint8_t)number,
     };
-    int r = spool_open(&cfg, w->loop, queue_replay, w->queue, ret, why, why_size);
+}
 
+/* --- its own --- */
+
+/* Bytes of journal in a shard's folder; 0: there is none. */
+static uint64_t journal_bytes(const char *path)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    uint64_t n = 0;
+
+    while (d && (e = readdir(d))) {
+        const char *dot = strrchr(e->d_name, '.');
+        struct stat st;
+
+        if (dot && !strcmp(dot, ".seg") && !fstatat(dirfd(d), e->d_name, &st, 0))
+            n += (uint64_t)st.st_size;
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static int open_own(struct worker *w, unsigned number, uint64_t most, char *why, size_t why_size)
+{
+    char *path = shard_path(w, number);
+    struct spool_config cfg = spool_config_of(w, number, path);
+    int r = -EBUSY;
+
+    if (journal_bytes(path) <= most)
+        r = spool_open(&cfg, w->loop, queue_replay, w->queue, &w->spool, why, why_size);
     free(path);
     return r;
 }
 
-/* The first that nobody has, beginning with the one this worker had before. */
+/* The first that nobody has and that is short, beginning with the one this worker had before. What
+ * may take a while to read is left to be adopted like any other: so a start takes no longer for a
+ * long queue, and all share in it. */
 int worker_shard_open(struct worker *w, char *why, size_t why_size)
 {
     int r = -EBUSY;
 
-    for (unsigned i = w->setup->shard; i < WORKER_SHARDS && r == -EBUSY; i += w->setup->step) {
-        r = open_number(w, i, &w->spool, why, why_size);
-        w->shard = i;
+    for (int any = 0; any < 2 && r == -EBUSY; any++) {
+        for (unsigned i = w->setup->shard; i < WORKER_SHARDS && r == -EBUSY; i += w->setup->step) {
+            r = open_own(w, i, any ? UINT64_MAX : OWN_BYTES_MAX, why, why_size);
+            w->shard = i;
+        }
     }
     return r;
 }
 
-void worker_shard_adopt(struct worker *w, unsigned number)
-{
-    struct adopted *a;
-    struct spool *spool = NULL;
-    struct spool_stats s;
-    char why[512];
-    int r = w->drain_until ? -EBUSY : queue_adopt_begin(w->queue);
+/* --- adopted ones --- */
 
-    if (r < 0)
-        return;
-    r = open_number(w, number, &spool, why, sizeof why);
-    queue_adopt_end(w->queue, r < 0 ? NULL : spool);
-    if (r < 0) {
-        if (r != -EBUSY) /* busy: somebody was quicker, which is fine */
-            log_event(POSTERN_LOG_ERROR, "worker", "shard.adopt", "shard=%u why=%s", number,
-                      log_q(why));
-        return;
-    }
-    spool_stats(spool, &s);
-    log_event(POSTERN_LOG_NOTICE, "worker", "shard.adopted", "shard=%u messages=%llu replay=%.3fs",
-              number, (unsigned long long)s.live_messages, (double)s.replay_usec / 1e6);
-    a = mem_zalloc(sizeof *a);
-    a->spool = spool;
-    a->number = number;
-    list_add_tail(&w->adopted, &a->link);
+static void tell(const struct worker *w, uint32_t verb, unsigned number, uint64_t messages)
+{
+    channel_send(w->setup->channel, verb, number, messages, NULL, -1);
 }
 
-static void let_go(struct worker *w, struct adopted *a)
+static void let_go(struct adopted *a)
 {
+    struct worker *w = a->worker;
+
+    queue_adopt_end(&a->adoption);
     queue_spool_forget(w->queue, a->spool);
     spool_close(&a->spool);
     list_del(&a->link);
     free(a);
 }
 
+static void on_part(void *ctx, unsigned number, uint64_t messages)
+{
+    const struct adopted *a = ctx;
+
+    tell(a->worker, CHANNEL_PART, number, messages);
+}
+
+/* Busy: somebody was quicker, which is fine; cancelled: this worker drains. */
+static void not_adopted(const struct worker *w, unsigned number, int result, const char *why)
+{
+    if (result == -EBUSY || result == -ECANCELED) {
+        tell(w, CHANNEL_ADOPTED, number, 0);
+        return;
+    }
+    log_event(POSTERN_LOG_ERROR, "worker", "shard.adopt", "shard=%u why=%s", number, log_q(why));
+    tell(w, CHANNEL_NOT_ADOPTED, number, 0);
+}
+
+static void on_opened(void *ctx, int result, const char *why)
+{
+    struct adopted *a = ctx;
+    struct worker *w = a->worker;
+    unsigned number = a->number;
+
+    if (result == 0) {
+        result = queue_adopt_begin(w->queue, a->spool, &a->adoption);
+        why = "this worker has too many shards";
+    }
+    if (result == 0)
+        return;
+    not_adopted(w, number, result, why);
+    let_go(a);
+}
+
+static void on_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                      size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+{
+    struct adopted *a = ctx;
+
+    a->messages++;
+    queue_adopt(a->adoption, id, entry, meta, meta_len, state, state_len, content_size);
+}
+
+static void on_told(void *ctx)
+{
+    struct adopted *a = ctx;
+    struct spool_stats s;
+
+    a->told = 1;
+    queue_adopt_end(&a->adoption);
+    spool_stats(a->spool, &s);
+    log_event(POSTERN_LOG_NOTICE, "worker", "shard.adopted", "shard=%u messages=%llu replay=%.3fs",
+              a->number, (unsigned long long)a->messages, (double)s.replay_usec / 1e6);
+    worker_score(a->worker); /* it is asked for when the next shard is given away */
+    tell(a->worker, CHANNEL_ADOPTED, a->number, a->messages);
+}
+
+void worker_shard_adopt(struct worker *w, unsigned number, unsigned parts)
+{
+    struct adopted *a = mem_zalloc(sizeof *a);
+    char *path = shard_path(w, number), why[512];
+    struct spool_config cfg = spool_config_of(w, number, path);
+    struct spool_adoption what = { .ctx = a,
+                                   .parts = parts,
+                                   .least = SPLIT_MESSAGES_MIN,
+                                   .part = on_part,
+                                   .opened = on_opened,
+                                   .replay = on_replay,
+                                   .told = on_told };
+    int r = w->drain_until ? -EBUSY : spool_adopt(&cfg, w->loop, &what, &a->spool, why, sizeof why);
+
+    free(path);
+    a->worker = w;
+    a->number = number;
+    list_init(&a->link);
+    if (r == 0) {
+        list_add_tail(&w->adopted, &a->link);
+        return;
+    }
+    not_adopted(w, number, r, why);
+    free(a);
+}
+
+static int is_empty(const struct adopted *a)
+{
+    struct spool_stats s;
+
+    if (!a->told)
+        return 0;
+    spool_stats(a->spool, &s);
+    return !s.live_messages && !s.pinned;
+}
+
 void worker_shards_look(struct worker *w)
 {
     LIST_EACH_SAFE (&w->adopted, it, tmp) {
         struct adopted *a = CONTAINER(it, struct adopted, link);
-        struct spool_stats s;
-        unsigned number;
+        unsigned number = a->number;
+        int removed;
 
-        spool_stats(a->spool, &s);
-        if (s.live_messages || s.pinned)
+        if (!is_empty(a))
             continue;
-        log_event(POSTERN_LOG_INFO, "worker", "shard.empty", "shard=%u", a->number);
-        number = a->number;
-        let_go(w, a);
-        channel_send(w->setup->channel, CHANNEL_EMPTY, number, 0, NULL, -1);
+        queue_spool_forget(w->queue, a->spool);
+        removed = spool_remove(&a->spool);
+        log_event(POSTERN_LOG_INFO, "worker", "shard.empty", "shard=%u removed=%s", number,
+                  removed ? "yes" : "no");
+        let_go(a);
+        if (!removed) /* something was set aside in it: it need not be looked at again */
+            tell(w, CHANNEL_EMPTY, number, 0);
+    }
+}
+
+/* Those that are still being read, or told: the next worker goes on with them. */
+void worker_shards_abandon(struct worker *w)
+{
+    LIST_EACH_SAFE (&w->adopted, it, tmp) {
+        struct adopted *a = CONTAINER(it, struct adopted, link);
+
+        if (!a->told)
+            spool_abandon(a->spool);
     }
 }
 
 void worker_shards_close(struct worker *w)
 {
     LIST_EACH_SAFE (&w->adopted, it, tmp)
-        let_go(w, CONTAINER(it, struct adopted, link));
+        let_go(CONTAINER(it, struct adopted, link));
 }

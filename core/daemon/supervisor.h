@@ -33,6 +33,7 @@ struct child { /* one worker's place */
     struct event      *ev;
     int64_t            started;
     unsigned           quick;   /* crashes soon after the start, in a row */
+    uint64_t           given;   /* messages in shards that it is adopting */
     int                warned;  /* the watchdog has asked it for a stack */
     struct loop_timer *respawn;
     struct loop_timer *kill; /* a draining one that takes too long */
@@ -52,15 +53,20 @@ struct generation {
     struct child      *children;
 };
 
-struct tried { /* a shard that was given to workers, and is nobody's still */
-    unsigned n;
-    int64_t  next; /* not before */
-};
-
 struct strike { /* against a message that was there when a worker died */
     uint64_t id;
     unsigned n;
     char     text[400]; /* plugin, signal, when */
+};
+
+struct shard_note { /* what is known of a shard */
+    int           empty; /* 1: it holds no mail, and nobody has it */
+    uint64_t      part;  /* messages in it when it was split off; 0: it was not */
+    struct child *to;    /* is adopting it; NULL: nobody is */
+    uint64_t      given; /* for so many messages that counts */
+    unsigned      tries; /* in vain, by workers */
+    int           told;  /* 1: that was logged */
+    int64_t       next;  /* not before that */
 };
 
 struct supervisor {
@@ -70,8 +76,7 @@ struct supervisor {
     struct scoreboard *board;
     int                board_fd;
     unsigned char      rows[SCORE_WORKERS];  /* 1: taken */
-    unsigned char      empty[WORKER_SHARDS]; /* 1: known to hold nothing, and nobody has it */
-    struct tried       tried[WORKER_SHARDS];
+    struct shard_note  shards[WORKER_SHARDS];
     struct listeners  *listeners;
     int                spool_lock; /* on the spool's folder: one gateway each */
     char              *spool_path;
@@ -141,8 +146,14 @@ void reload_probed(struct supervisor *sv, json_t *answer, const char *why);
 void reload_same(struct supervisor *sv); /* new workers, of the same configuration */
 void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
 void reload_failed(struct supervisor *sv, const char *why);
+
+/* adopt.c: shards that nobody has */
 void adopt_soon(struct supervisor *sv);
-void adopt_worked(struct supervisor *sv, unsigned number); /* somebody has, or had, that shard */
+void adopt_part(struct supervisor *sv, unsigned number, uint64_t messages);
+/* It has it, or could not have it. */
+void adopt_over(struct supervisor *sv, struct child *c, unsigned number, int worked);
+void adopt_gone(struct supervisor *sv, struct child *c); /* it takes no more */
+void adopt_again(struct supervisor *sv);                 /* other workers: another try */
 
 /* status.c: for `postern status`. New reference. */
 json_t *status_json(const struct supervisor *sv);

@@ -3,6 +3,7 @@
  * It is started by the supervisor with everything that must be inherited (the configuration's
  * bytes, the listeners, a row of the scoreboard, a channel), tells when it is ready, and ends when
  * it is told to drain, when the supervisor has gone, or by SIGTERM. */
+#include "daemon/aliases.h"
 #include "daemon/worker.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ void worker_drain(struct worker *w, const char *why)
               (int)getpid(), queue_in_flight(w->queue), log_q(why));
     w->drain_until = loop_now(w->loop) + w->plan.config->server.grace;
     queue_stop(w->queue);
+    worker_shards_abandon(w);
     hosts_drain(w->hosts);
     /* The sockets themselves are let go of too: the supervisor, or the next one, listens on. */
     listeners_leave(w->setup->listeners);
@@ -68,9 +70,8 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 /* --- the heart --- */
 
-static void beat(void *ctx)
+void worker_score(struct worker *w)
 {
-    struct worker *w = ctx;
     struct score_row *row = w->row;
     struct queue_counts c;
 
@@ -84,6 +85,13 @@ static void beat(void *ctx)
     atomic_store(&row->counts[SCORE_MESSAGES], c.messages);
     atomic_store(&row->counts[SCORE_IN_FLIGHT], c.in_flight);
     atomic_store(&row->counts[SCORE_CONNECTIONS], hosts_streams(w->hosts));
+}
+
+static void beat(void *ctx)
+{
+    struct worker *w = ctx;
+
+    worker_score(w);
     worker_shards_look(w);
     w->beat_timer = loop_after(w->loop, BEAT_USEC, beat, w);
 }
@@ -128,7 +136,7 @@ static void on_message(struct worker *w, const struct channel_message *m, int fd
         return;
     case CHANNEL_ADOPT:
         take_marks(w, fd);
-        worker_shard_adopt(w, m->arg);
+        worker_shard_adopt(w, m->arg, (unsigned)m->id);
         break;
     case CHANNEL_NOTICE:
         worker_notice(w, m->text);
@@ -260,6 +268,7 @@ static void go(struct worker *w, int64_t began)
     struct spool_stats s;
 
     w->control = control_new(&env);
+    w->aliases = aliases_new(w->loop, w->plan.config, w->plan.routes);
     flush_log(w);
     beat(w);
     watch(w);
@@ -281,10 +290,12 @@ static void close_parts(struct worker *w)
         queue_stop(w->queue);
         queue_cancel_all(w->queue);
     }
+    worker_shards_abandon(w);
     /* Work that a plugin has offloaded ends before the plugin does. Turns are made for that, and
      * with
      * them may come what control sessions wait for: they are closed behind it. */
     loop_quiesce(w->loop);
+    aliases_free(&w->aliases);
     control_free(&w->control);
     hosts_free(&w->hosts);
     worker_shards_close(w);

@@ -4,12 +4,16 @@
 
 #include "daemon/daemon.h"
 
-#define WORKER_SHARDS 256u /* numbers there can be: eight bits of every queue id */
+#define WORKER_SHARDS SPOOL_SHARDS
 
 struct adopted { /* a shard that another worker left behind */
-    struct list   link;
-    struct spool *spool;
-    unsigned      number;
+    struct list            link;
+    struct worker         *worker;
+    struct spool          *spool;
+    unsigned               number;
+    struct queue_adoption *adoption; /* while its messages are told */
+    uint64_t               messages; /* told so far */
+    int                    told;     /* 1: that were all */
 };
 
 struct worker {
@@ -23,6 +27,7 @@ struct worker {
     struct list                adopted;
     struct queue              *queue;
     struct hosts              *hosts;
+    struct aliases            *aliases;
     struct control            *control;
     struct event              *signals[2], *channel_event;
     struct loop_timer         *log_timer, *drain_timer, *beat_timer;
@@ -31,6 +36,7 @@ struct worker {
 
 /* worker.c */
 void worker_drain(struct worker *w, const char *why);
+void worker_score(struct worker *w); /* writes its counts to the scoreboard, and that it lives */
 
 /* last_words.c: from now on, what was logged is written although the worker dies. */
 void worker_last_words(void);
@@ -39,8 +45,10 @@ void worker_last_words(void);
 int  shard_folder(const struct config *cfg); /* with privileges: makes it; 0 or -errno */
 void worker_shards_prepare(struct worker *w);
 int  worker_shard_open(struct worker *w, char *why, size_t why_size); /* its own */
-void worker_shard_adopt(struct worker *w, unsigned number);
+/* Soon. Into so many parts it may be split, of which it keeps one. */
+void worker_shard_adopt(struct worker *w, unsigned number, unsigned parts);
 void worker_shards_look(struct worker *w); /* lets go of adopted ones that are empty */
+void worker_shards_abandon(struct worker *w); /* what was not told of them is another's */
 void worker_shards_close(struct worker *w);
 
 /* notice.c: a message of our own to the postmaster. */

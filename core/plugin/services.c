@@ -54,7 +54,7 @@ static int verdict_fail(const struct route_decision *d, struct postern_verdict *
 static int service_route_check(postern_host *h, const char *sender, const char *rcpt,
                                struct postern_verdict *ret)
 {
-    struct route_query q = { sender, rcpt, h->name };
+    struct route_query q = { .sender = sender, .rcpt = rcpt, .ingress = h->name };
     struct route_decision d;
     int r = route_decide(h->env->routes, &q, &d, NULL);
 

@@ -1,5 +1,5 @@
 /* queue/admin.c: what operators ask of the queue, and tell it to do. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #define STATUS_DESTINATIONS 50u
 #define LIST_LOOKS_MAX \
     20000u /* messages looked at for one answer: a filter must not hold the loop */
+#define ACT_LOOKS_MAX  5000u  /* likewise, for one part of an action, which costs more */
 #define LIST_RCPTS_MAX 20000u /* recipients in one answer: its size must not grow without limit */
 
 static const char *const state_names[] = { "waiting", "delivered", "failed", "done", "held" };
@@ -61,7 +62,18 @@ static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mo
     return o;
 }
 
-static json_t *msg_json(const struct qmsg *m, uint64_t size, int64_t now_mono, int64_t now_wall)
+static json_t *rcpt_of_json(const struct queue *q, const struct qmsg *m, size_t i, const char *rcpt,
+                            int64_t now_mono, int64_t now_wall)
+{
+    json_t *o = rcpt_json(&m->rcpts[i], rcpt, now_mono, now_wall), *places = branch_json(q, m, i);
+
+    if (places)
+        json_object_set_new(o, "places", places);
+    return o;
+}
+
+static json_t *msg_json(const struct queue *q, const struct qmsg *m, uint64_t size, int64_t now_mono,
+                        int64_t now_wall)
 {
     json_t *o = json_object(), *rcpts = json_array();
     const char *rcpt = envelope_first_rcpt(m->env);
@@ -78,7 +90,7 @@ static json_t *msg_json(const struct qmsg *m, uint64_t size, int64_t now_mono, i
     if (m->env->flags & ENVELOPE_BOUNCE)
         json_object_set_new(o, "bounce", json_true());
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt))
-        json_array_append_new(rcpts, rcpt_json(&m->rcpts[i], rcpt, now_mono, now_wall));
+        json_array_append_new(rcpts, rcpt_of_json(q, m, i, rcpt, now_mono, now_wall));
     json_object_set_new(o, "recipients", rcpts);
     return o;
 }
@@ -117,19 +129,26 @@ static int msg_matches(const struct queue_filter *f, const struct qmsg *m)
     return 0;
 }
 
-/* The first message after that id. Normally it is still there; if it has gone, the ring is
- * searched. */
-static struct list *after_id(const struct queue *q, uint64_t after)
+/* The first message with that id or a greater one. Normally it is still there; if it has gone, the
+ * ring is searched. */
+static struct list *from_id(struct queue *q, uint64_t from)
 {
-    struct qmsg *m = after ? index_get(&q->by_id, after) : NULL;
+    struct qmsg *m = from ? index_get(&q->by_id, from) : NULL;
 
     if (m)
-        return m->link.next;
+        return &m->link;
     LIST_EACH (&q->messages, it) {
-        if (CONTAINER(it, struct qmsg, link)->id > after)
+        if (CONTAINER(it, struct qmsg, link)->id >= from)
             return it;
     }
-    return (struct list *)&q->messages;
+    return &q->messages;
+}
+
+static struct list *after_id(struct queue *q, uint64_t after)
+{
+    struct list *it = from_id(q, after);
+
+    return it != &q->messages && CONTAINER(it, struct qmsg, link)->id == after ? it->next : it;
 }
 
 json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
@@ -145,14 +164,14 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
         struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
         if (m && !after && msg_matches(f, m))
-            json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
+            json_array_append_new(out, msg_json(q, m, spool_entry_size(m->entry), mono, wall));
         return out;
     }
     for (struct list *it = after_id(q, after); it != &q->messages; it = it->next) {
         struct qmsg *m = CONTAINER(it, struct qmsg, link);
 
         if (!msg_is_over(m) && msg_matches(f, m)) {
-            json_array_append_new(out, msg_json(m, spool_entry_size(m->entry), mono, wall));
+            json_array_append_new(out, msg_json(q, m, spool_entry_size(m->entry), mono, wall));
             rcpts += m->env->rcpt_n;
         }
         if ((json_array_size(out) >= limit || rcpts >= LIST_RCPTS_MAX ||
@@ -235,30 +254,47 @@ static void revive(void *ctx, const char *key, void *value)
         d->dead_until = *(int64_t *)ctx; /* one job may probe now */
 }
 
-size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
-                 const char *why, const char *who)
+static size_t act_one(struct queue *q, const struct queue_filter *f, enum queue_action action,
+                      const char *why, const char *who)
 {
-    size_t n = 0;
-    int64_t now = loop_now(q->loop);
+    uint64_t id;
+    struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
 
+    return m && msg_matches(f, m) ? act_msg(q, m, f, action, why, who) : 0;
+}
+
+static size_t act_from(struct queue *q, const struct queue_filter *f, enum queue_action action,
+                       const char *why, const char *who, uint64_t from, uint64_t *ret_next)
+{
+    struct list *it = from_id(q, from), *next;
+    unsigned looks = 0;
+    size_t n = 0;
+
+    for (; it != &q->messages && looks++ < ACT_LOOKS_MAX; it = next) {
+        struct qmsg *m = CONTAINER(it, struct qmsg, link);
+
+        next = it->next; /* it may go */
+        if (msg_matches(f, m))
+            n += act_msg(q, m, f, action, why, who);
+    }
+    if (it != &q->messages)
+        *ret_next = CONTAINER(it, struct qmsg, link)->id;
+    return n;
+}
+
+size_t queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
+                 const char *why, const char *who, uint64_t from, uint64_t *ret_next)
+{
+    int64_t now = loop_now(q->loop);
+    size_t n;
+
+    *ret_next = 0;
     /* An operator who says "retry" knows something: dead destinations are probed at once. */
-    if (action == QUEUE_RETRY)
+    if (action == QUEUE_RETRY && !from)
         map_each(q->dests, revive, &now);
     if (!why)
         why = action == QUEUE_HOLD ? "held by an operator" : NULL;
-    if (f->id) {
-        uint64_t id;
-        struct qmsg *m = text_id_parse(f->id, &id) < 0 ? NULL : index_get(&q->by_id, id);
-
-        n = m && msg_matches(f, m) ? act_msg(q, m, f, action, why, who) : 0;
-    } else {
-        LIST_EACH_SAFE (&q->messages, it, tmp) {
-            struct qmsg *m = CONTAINER(it, struct qmsg, link);
-
-            if (msg_matches(f, m))
-                n += act_msg(q, m, f, action, why, who);
-        }
-    }
+    n = f->id ? act_one(q, f, action, why, who) : act_from(q, f, action, why, who, from, ret_next);
     queue_kick(q);
     return n;
 }
@@ -270,7 +306,7 @@ struct dest_top { /* the largest destinations, in order */
 
 static size_t dest_size(const struct qdest *d)
 {
-    return d->waiting_n + d->in_flight;
+    return d->waiting_n + d->parked.n + d->in_flight;
 }
 
 static void top_add(void *ctx, const char *key, void *value)
@@ -296,7 +332,7 @@ static json_t *dest_json(const struct qdest *d, int64_t now)
 
     json_object_set_new(o, "transport", text_json_value(d->transport));
     json_object_set_new(o, "destination", text_json_value(d->name));
-    json_object_set_new(o, "waiting", json_integer((json_int_t)d->waiting_n));
+    json_object_set_new(o, "waiting", json_integer((json_int_t)(d->waiting_n + d->parked.n)));
     json_object_set_new(o, "in_flight", json_integer((json_int_t)d->in_flight));
     if (!d->dead_until)
         return o;
@@ -338,7 +374,9 @@ json_t *queue_describe(uint64_t id, const struct envelope *env, const void *stat
     m->env = (struct envelope *)env; /* only read */
     if (state)
         state_decode(&q, m, state, state_len);
-    o = msg_json(m, content_size, clock_mono(), clock_wall());
+    o = msg_json(&q, m, content_size, clock_mono(), clock_wall());
+    branch_forget(&q, m);
+    branch_free_all(&q);
     intern_free(&q.texts);
     free(m);
     return o;

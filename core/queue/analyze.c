@@ -75,14 +75,12 @@ static int enqueue(void *ctx, struct spool_entry *e, const void *meta, size_t me
 {
     const struct queue_analysis *a = ctx;
     struct queue *q = a->setup.queue;
+    struct queue_adoption one = { .queue = q };
     uint64_t id = spool_entry_id(e);
-    unsigned replaying = q->replaying;
 
-    for (q->replaying = 0; q->spools[q->replaying] != a->setup.spool; q->replaying++)
-        ;
-    queue_replay(q, id, e, meta, meta_len, state, state_len, spool_entry_size(e));
-    q->replaying = replaying;
-    queue_kick(q);
+    while (q->spools[one.spool] != a->setup.spool)
+        one.spool++;
+    queue_adopt(&one, id, e, meta, meta_len, state, state_len, spool_entry_size(e));
     return index_get(&q->by_id, id) ? 0 : -EBADMSG;
 }
 
@@ -92,10 +90,11 @@ static int hold(void *ctx, uint64_t id, const char *why)
     const struct qmsg *m = index_get(&a->setup.queue->by_id, id);
     char text[16];
     struct queue_filter f = { .id = text_id(id, text, sizeof text) };
+    uint64_t next;
 
     if (!m)
         return -ENOENT;
-    queue_act(a->setup.queue, &f, QUEUE_HOLD, why, "queue analyze");
+    queue_act(a->setup.queue, &f, QUEUE_HOLD, why, "queue analyze", 0, &next);
     m = index_get(&a->setup.queue->by_id, id);
     for (size_t i = 0; m && i < m->env->rcpt_n; i++) {
         if (m->rcpts[i].state == RCPT_WAITING)

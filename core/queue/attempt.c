@@ -1,8 +1,9 @@
 /* queue/attempt.c: a message is due: route its recipients and make jobs of them.
  *
  * Nothing of an earlier decision is used: mending the configuration mends the mail that waits. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ struct attempt { /* jobs made for one message in one go */
     struct qmsg *m;
     postern_job **jobs;
     size_t n, cap;
-    int changed; /* a recipient's durable state changed */
+    int changed;  /* a recipient's durable state changed */
+    int unparked; /* it has waited for a place in line, and has it now */
 };
 
 /* "rule 3 (90-routing.json#/routing/rules/2): smtp-out via [192.0.2.1]:25" */
@@ -54,14 +56,23 @@ static int same_params(const struct postern_strings *a, const struct postern_str
     return 1;
 }
 
-/* The job of this attempt that goes the same way and has room, or a new one. */
-static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
-                             const char *decision)
+static int same_sender(const char *a, const char *b)
 {
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+/* The job of this attempt that goes the same way and has room, or a new one. leaf: the one that it
+ * is for, or NULL. */
+static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
+                             const char *decision, const struct route_leaf *leaf)
+{
+    const char *sender = leaf ? leaf->sender : NULL;
+
     for (size_t i = a->n; i-- > 0;) {
         postern_job *j = a->jobs[i];
 
-        if (j->dest == dest && same_params(j->params, d->params) && j->n < QUEUE_JOB_RCPTS)
+        if (j->dest == dest && same_params(j->params, d->params) &&
+            same_sender(j->sender, sender) && j->n < QUEUE_JOB_RCPTS)
             return &a->jobs[i];
     }
     if (a->n == a->cap) {
@@ -69,7 +80,23 @@ static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct
         a->jobs = mem_realloc(a->jobs, a->cap * sizeof *a->jobs);
     }
     a->jobs[a->n] = job_new(a->q, a->m, dest, d, decision);
+    if (leaf)
+        job_own(a->jobs[a->n], d->params, sender);
     return &a->jobs[a->n++];
+}
+
+/* Behind the probe, and not all at once. */
+static int64_t after_probe(struct queue *q, const struct qdest *dest)
+{
+    return dest->dead_until + llabs(jittered(q, dest->dead_for) - dest->dead_for);
+}
+
+static void park(struct attempt *a, struct qrcpt *r, struct qdest *dest)
+{
+    park_add(a->q, dest, a->m->id);
+    r->routed = ROUTED_PARKED;
+    a->m->jobs += !a->m->parked;
+    a->m->parked = 1;
 }
 
 static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct route_decision *d)
@@ -77,18 +104,20 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[i];
     struct qdest *dest = dest_get(q, d);
-    int64_t now = loop_now(q->loop);
 
-    if (dest_blocked(dest, now)) {
+    if (dest_blocked(dest, loop_now(q->loop))) {
         rcpt_set(q, r, RCPT_WAITING, dest->reason);
-        /* Behind the probe, and not all at once. */
-        r->next_try = dest->dead_until + llabs(jittered(q, dest->dead_for) - dest->dead_for);
+        r->next_try = after_probe(q, dest);
         if (!r->text)
             r->text = intern_ref(q->texts, dest->text);
         return;
     }
-    job_add(job_for(a, dest, d, r->decision), i, rcpt, STEAL_PTR(d->rewritten));
-    r->routed = 1;
+    if (!a->unparked && park_wanted(q, dest)) {
+        park(a, r, dest);
+    } else {
+        job_add(job_for(a, dest, d, r->decision, NULL), i, rcpt, STEAL_PTR(d->rewritten), NULL);
+        r->routed = ROUTED_JOB;
+    }
     rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
 }
 
@@ -138,44 +167,210 @@ static void discard(struct attempt *a, struct qrcpt *r, const char *rcpt,
     a->changed = 1;
 }
 
-static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
+/* What the table says of one address. */
+static void follow(struct attempt *a, size_t i, const char *rcpt, struct route_decision *d)
 {
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[i];
-    struct route_query query = { envelope_sender(a->m->env), rcpt, envelope_ingress(a->m->env) };
-    struct route_decision d;
-    int err = route_decide(q->routes, &query, &d, NULL);
 
-    if (err < 0) {
-        static const uint16_t bad[3] = { 5, 1, 3 };
-
-        rcpt_fail(q, a->m, r, "the recipient is not a valid address", bad);
-        a->changed = 1;
-        return;
-    }
     intern_unref(q->texts, &r->decision);
-    if (d.rule)
-        r->decision = decision_text(q, &d);
-    switch (d.action) {
+    if (d->rule)
+        r->decision = decision_text(q, d);
+    switch (d->action) {
     case ROUTE_TRANSPORT:
-        to_transport(a, i, rcpt, &d);
+        to_transport(a, i, rcpt, d);
         break;
     case ROUTE_HOLD:
-        hold(a, r, rcpt, &d);
+        hold(a, r, rcpt, d);
         break;
     case ROUTE_DISCARD:
-        discard(a, r, rcpt, &d);
+        discard(a, r, rcpt, d);
         break;
     case ROUTE_FAIL:
-        refuse(a, r, rcpt, &d);
+        refuse(a, r, rcpt, d);
         break;
     }
-    route_decision_done(&d);
+}
+
+/* --- recipients that stand for several places --- */
+
+static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf *to,
+                              const char *rcpt, const struct route_leaf *leaf)
+{
+    const struct route_decision *d = &leaf->decision;
+    struct queue *q = a->q;
+    struct qrcpt *r = &a->m->rcpts[b->index];
+    struct qdest *dest = dest_get(q, d);
+
+    if (dest_blocked(dest, loop_now(q->loop))) {
+        b->put_off = 1;
+        b->reason = dest->reason;
+        if (after_probe(q, dest) > b->next_try)
+            b->next_try = after_probe(q, dest);
+        if (!r->text)
+            r->text = intern_ref(q->texts, dest->text);
+        return;
+    }
+    if (!a->unparked && park_wanted(q, dest)) {
+        park(a, r, dest);
+        return;
+    }
+    job_add(job_for(a, dest, d, r->decision, leaf), b->index, rcpt, mem_strdup(d->rcpt), leaf->key);
+    to->state = LEAF_OUT;
+    b->out++;
+}
+
+static void leaf_refuse(struct attempt *a, struct qbranch *b, struct qleaf *to,
+                        const struct route_leaf *leaf)
+{
+    static const uint16_t none[3] = { 5, 1, 3 };
+    const struct route_decision *d = &leaf->decision;
+    const uint16_t *status = d->rule || d->status[0] ? d->status : none;
+    const char *text = d->text ? d->text : "no valid address";
+    char id[16];
+
+    log_event(POSTERN_LOG_INFO, "queue", status[0] == 4 ? "deliver.deferred" : "deliver.failed",
+              "id=%s to=%s status=%u.%u.%u why=%s", text_id(a->m->id, id, sizeof id),
+              log_q(leaf->shown), status[0], status[1], status[2], log_q(text));
+    a->changed = 1;
+    if (status[0] != 4) {
+        leaf_fail(a->q, to, text, NULL, 0, status);
+        a->q->failed++;
+        return;
+    }
+    rcpt_text(a->q, &a->m->rcpts[b->index], text, status);
+    b->deferred = 1;
+    b->reason = WAIT_BACKOFF;
+}
+
+static void leaf_follow(struct attempt *a, struct qbranch *b, const char *rcpt,
+                        const struct route_leaf *leaf)
+{
+    struct qleaf *to = branch_leaf(a->q, b, leaf->key, leaf->shown);
+    struct qrcpt *r = &a->m->rcpts[b->index];
+    char id[16];
+
+    if (to->state != LEAF_NEW)
+        return; /* it has it, or will have */
+    switch (leaf->decision.action) {
+    case ROUTE_TRANSPORT:
+        leaf_to_transport(a, b, to, rcpt, leaf);
+        break;
+    case ROUTE_HOLD:
+        hold(a, r, leaf->shown, &leaf->decision);
+        rcpt_set(a->q, r, RCPT_WAITING, WAIT_NEW); /* it is held when the others are through */
+        b->held = 1;
+        break;
+    case ROUTE_DISCARD:
+        log_event(POSTERN_LOG_INFO, "queue", "deliver.discarded", "id=%s to=%s",
+                  text_id(a->m->id, id, sizeof id), log_q(leaf->shown));
+        to->state = LEAF_DONE;
+        a->q->discarded++;
+        a->changed = 1;
+        break;
+    case ROUTE_FAIL:
+        leaf_refuse(a, b, to, leaf);
+        break;
+    }
+}
+
+static void branch(struct attempt *a, size_t i, const char *rcpt, const struct route_expansion *e)
+{
+    struct qbranch *b = branch_make(a->q, a->m, i);
+    struct qrcpt *r = &a->m->rcpts[i];
+    char text[QUEUE_TEXT_MAX], id[16];
+
+    snprintf(text, sizeof text, "alias (%s:%u): %zu place%s", e->alias_file, e->alias_line, e->n,
+             e->n == 1 ? "" : "s");
+    intern_unref(a->q->texts, &r->decision);
+    r->decision = intern_ref(a->q->texts, text);
+    log_event(POSTERN_LOG_INFO, "queue", "deliver.alias", "id=%s to=%s alias=%s:%u places=%zu",
+              text_id(a->m->id, id, sizeof id), log_q(rcpt), e->alias_file, e->alias_line, e->n);
+    branch_begin(b);
+    for (size_t k = 0; k < e->n; k++)
+        leaf_follow(a, b, rcpt, &e->leaves[k]);
+    if (b->out && r->routed != ROUTED_PARKED)
+        r->routed = ROUTED_JOB;
+    if (r->routed)
+        rcpt_set(a->q, r, RCPT_WAITING, WAIT_LIMIT);
+    branch_conclude(a->q, a->m, b);
+    a->changed |= r->state != RCPT_WAITING || b->deferred;
+}
+
+/* --- what has to be read from a disk first --- */
+
+struct question {
+    struct queue *q;
+    uint64_t id;
+    struct alias_report report;
+    char user[];
+};
+
+static int ask_work(void *ctx)
+{
+    struct question *question = ctx;
+
+    return route_personal(question->q->routes, question->user, &question->report);
+}
+
+static void ask_done(void *ctx, int result)
+{
+    struct question *question = ctx;
+    struct qmsg *m = index_get(&question->q->by_id, question->id);
+
+    (void)result;
+    for (size_t i = 0; i < question->report.errors.n; i++)
+        log_event(POSTERN_LOG_WARNING, "queue", "alias.personal", "user=%s why=%s",
+                  log_q(question->user), log_q(question->report.errors.lines[i]));
+    if (m)
+        msg_answered(question->q, m);
+    alias_report_done(&question->report);
+    free(question);
+}
+
+static void ask(struct attempt *a, struct qrcpt *r, const char *user)
+{
+    struct question *question = mem_zalloc(sizeof *question + strlen(user) + 1);
+
+    question->q = a->q;
+    question->id = a->m->id;
+    strcpy(question->user, user);
+    r->routed = ROUTED_ASKING;
+    a->m->jobs++;
+    a->m->asking++;
+    loop_offload(a->q->loop, ask_work, ask_done, question);
+}
+
+static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
+{
+    static const uint16_t bad[3] = { 5, 1, 3 };
+    struct queue *q = a->q;
+    struct qrcpt *r = &a->m->rcpts[i];
+    struct route_query query = { .sender = envelope_sender(a->m->env),
+                                 .rcpt = rcpt,
+                                 .ingress = envelope_ingress(a->m->env) };
+    struct route_expansion e;
+    int err = route_expand(q->routes, &query, 0, &e);
+
+    if (err == -EAGAIN && a->m->asking < UINT8_MAX) {
+        ask(a, r, e.wanted);
+    } else if (err == -EAGAIN) {
+        r->next_try = loop_now(q->loop) + 1000000; /* when some of them are answered */
+    } else if (err == -EINVAL) {
+        rcpt_fail(q, a->m, r, "the recipient is not a valid address", bad);
+        a->changed = 1;
+    } else if (e.aliased) {
+        branch(a, i, rcpt, &e);
+    } else {
+        follow(a, i, rcpt, &e.leaves[0].decision);
+    }
+    route_expansion_done(&e);
 }
 
 static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
 {
     static const uint16_t expired[3] = { 4, 4, 7 };
+    struct qbranch *b;
     char text[QUEUE_TEXT_MAX], age[32];
 
     text_duration(*envelope_sender(m->env) ? q->config->queue.lifetime
@@ -185,12 +380,15 @@ static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
              r->remote ? r->remote : "", r->remote ? " said: " : "",
              r->text ? r->text : "there was none");
     q->expired++;
+    b = branch_get(q, m, (size_t)(r - m->rcpts));
+    if (b)
+        b->whole = 1;
     rcpt_fail(q, m, r, text, expired);
 }
 
-void msg_route(struct queue *q, struct qmsg *m)
+static void route(struct queue *q, struct qmsg *m, int unparked)
 {
-    struct attempt a = { .q = q, .m = m };
+    struct attempt a = { .q = q, .m = m, .unparked = unparked };
     int64_t now = loop_now(q->loop), expires = msg_expires(q, m);
     const char *rcpt = envelope_first_rcpt(m->env);
 
@@ -218,4 +416,39 @@ void msg_route(struct queue *q, struct qmsg *m)
     if (!m->jobs)
         quarantine_stay(q, m);
     msg_settled(q, m, a.changed);
+}
+
+void msg_route(struct queue *q, struct qmsg *m)
+{
+    route(q, m, 0);
+}
+
+/* Those parked elsewhere as well: they go there again, with what they then find. */
+void msg_unpark(struct queue *q, struct qmsg *m)
+{
+    if (!m->parked)
+        return;
+    m->parked = 0;
+    m->jobs--;
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].routed == ROUTED_PARKED)
+            m->rcpts[i].routed = ROUTED_NOT;
+    }
+    route(q, m, 1);
+}
+
+void msg_answered(struct queue *q, struct qmsg *m)
+{
+    m->jobs--;
+    if (--m->asking)
+        return; /* the others are asked together with it */
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].routed == ROUTED_ASKING)
+            m->rcpts[i].routed = ROUTED_NOT;
+    }
+    if (q->running)
+        route(q, m, 0);
+    else
+        msg_schedule(q, m);
+    queue_kick(q);
 }

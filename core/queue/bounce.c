@@ -3,7 +3,7 @@
  *
  * The failed recipients leave the queue only when the DSN is durable: a crash in between makes a
  * second DSN, never none. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -102,22 +102,59 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
     q->bounced++;
     queue_add(q, b->id, entry, STEAL_PTR(b->env));
     m->bouncing = 0;
+    branch_reported(q, m);
     each_failed(q, m, RCPT_DONE, WAIT_NEW, 0);
     bounce_free(&b);
     msg_settled(q, m, 1);
 }
 
-static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
+struct collection {
+    struct dsn_rcpt *out;
+    size_t n;
+    const char *rcpt; /* as the sender named it */
+    const struct qrcpt *r;
+};
+
+static void collect_leaf(void *ctx, const struct qleaf *leaf)
 {
+    struct collection *c = ctx;
+    struct dsn_rcpt *out = &c->out[c->n++];
+
+    *out = (struct dsn_rcpt){ .rcpt = leaf->shown,
+                              .original = c->rcpt,
+                              .action = "failed",
+                              .diagnostic = leaf->text,
+                              .diagnostic_type = leaf->smtp ? "smtp" : NULL,
+                              .remote = leaf->remote,
+                              .last_attempt_usec = (int64_t)c->r->tried * 1000000 };
+    memcpy(out->status, leaf->status, sizeof leaf->status);
+}
+
+/* Its leaves have said it all. */
+static int is_told(const struct bounce *b, size_t i)
+{
+    const struct qbranch *branch = branch_get(b->q, b->m, i);
+
+    return branch && !branch->whole;
+}
+
+static size_t collect(const struct bounce *b, struct dsn_rcpt *rcpts)
+{
+    struct collection c = { .out = rcpts };
+    struct dsn_rcpt *out = rcpts;
     const struct qmsg *m = b->m;
     const char *rcpt = envelope_first_rcpt(m->env);
-    size_t n = 0;
+    size_t n;
 
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
         const struct qrcpt *r = &m->rcpts[i];
 
-        if (r->state != RCPT_FAILED)
+        c.rcpt = rcpt;
+        c.r = r;
+        branch_each_failed(b->q, m, i, collect_leaf, &c);
+        if (r->state != RCPT_FAILED || is_told(b, i))
             continue;
+        n = c.n++;
         out[n] = (struct dsn_rcpt){ .rcpt = rcpt,
                                     .action = "failed",
                                     .diagnostic = r->text,
@@ -126,15 +163,15 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *out)
                                     .last_attempt_usec = (int64_t)r->tried * 1000000 };
         memcpy(out[n].status, r->status, sizeof r->status);
         /* A temporary status that lasted too long is final now; RFC 3463 keeps its 4. */
-        n++;
     }
-    return n;
+    return c.n;
 }
 
 static void compose(const struct bounce *b, const char *head, size_t head_len, struct buf *out)
 {
     const struct config *cfg = b->q->config;
-    struct dsn_rcpt *rcpts = mem_zalloc(b->m->env->rcpt_n * sizeof *rcpts);
+    struct dsn_rcpt *rcpts =
+        mem_zalloc((b->m->env->rcpt_n + branch_failed(b->q, b->m)) * sizeof *rcpts);
     char from[320], id[16];
     struct dsn d = { .hostname = cfg->server.hostname,
                      .from = from,
@@ -261,6 +298,7 @@ static void hold_notice(struct queue *q, struct qmsg *m)
 {
     char id[16], text[QUEUE_TEXT_MAX];
 
+    branch_again(q, m); /* when it is released */
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         struct qrcpt *r = &m->rcpts[i];
         uint16_t status[3];

@@ -51,6 +51,7 @@ struct qdest *dest_get(struct queue *q, const struct route_decision *d)
     dest->name = mem_strdup(name);
     list_init(&dest->ready);
     list_init(&dest->waiting);
+    list_init(&dest->parking);
     map_set(q->dests, key, dest);
     return dest;
 }
@@ -58,6 +59,7 @@ struct qdest *dest_get(struct queue *q, const struct route_decision *d)
 static void dest_free(struct queue *q, struct qdest *d)
 {
     list_del(&d->ready);
+    park_free(d);
     map_del(q->dests, d->key);
     intern_unref(q->texts, &d->text);
     free(d->transport);
@@ -106,12 +108,17 @@ void dest_dispatch(struct queue *q)
     }
 }
 
+static int is_idle(const struct qdest *d)
+{
+    return !d->in_flight && !d->waiting_n && !d->parked.n;
+}
+
 void dest_release(struct queue *q, struct qdest *d)
 {
     d->in_flight--;
     q->in_flight--;
     make_ready(q, d);
-    if (!d->in_flight && !d->waiting_n && !d->dead_until)
+    if (is_idle(d) && !d->dead_until)
         dest_free(q, d);
 }
 
@@ -145,7 +152,7 @@ void dest_dead(struct queue *q, struct qdest *d, enum wait_reason reason, const 
     d->text = intern_ref(q->texts, text);
     log_event(POSTERN_LOG_WARNING, "queue", "destination.dead",
               "transport=%s to=%s retry_in=%llds waiting=%zu why=%s", d->transport, log_q(d->name),
-              (long long)(d->dead_for / 1000000), d->waiting_n, log_q(text));
+              (long long)(d->dead_for / 1000000), d->waiting_n + d->parked.n, log_q(text));
     list_del(&d->ready);
     while ((n = list_pop(&d->waiting))) {
         d->waiting_n--;
@@ -165,7 +172,7 @@ static void sweep_one(void *ctx, const char *key, void *value)
     struct qdest *d = value;
 
     (void)key;
-    if (!d->in_flight && !d->waiting_n && d->dead_until < s->before)
+    if (is_idle(d) && d->dead_until < s->before)
         dest_free(s->q, d);
 }
 

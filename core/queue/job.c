@@ -1,5 +1,5 @@
 /* queue/job.c: one message for one next hop, from its first wait to its last settled recipient. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +45,27 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
     return j;
 }
 
-void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten)
+void job_own(postern_job *j, const struct postern_strings *params, const char *sender)
+{
+    size_t size = sizeof *params + params->n * sizeof *params->v;
+    const char **v;
+    char *text;
+
+    for (size_t i = 0; i < params->n; i++)
+        size += strlen(params->v[i]) + 1;
+    j->own_params = mem_alloc(size);
+    v = (const char **)(j->own_params + 1);
+    text = (char *)(v + params->n);
+    *j->own_params = (struct postern_strings){ params->n, v };
+    for (size_t i = 0; i < params->n; i++) {
+        v[i] = strcpy(text, params->v[i]);
+        text += strlen(text) + 1;
+    }
+    j->params = j->own_params;
+    j->sender = intern_ref(j->queue->texts, sender);
+}
+
+void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten, const char *leaf)
 {
     postern_job *j = *pj;
 
@@ -53,12 +73,16 @@ void job_add(postern_job **pj, size_t index, const char *rcpt, char *rewritten)
         j->cap = (uint16_t)(j->cap * 2u < QUEUE_JOB_RCPTS ? j->cap * 2u : QUEUE_JOB_RCPTS);
         j = *pj = mem_realloc(j, sizeof *j + j->cap * sizeof j->r[0]);
     }
-    j->r[j->n++] = (struct job_rcpt){ .index = (uint32_t)index, .rcpt = rcpt, .addr = rewritten };
+    j->r[j->n++] = (struct job_rcpt){ .index = (uint32_t)index,
+                                      .rcpt = rcpt,
+                                      .addr = rewritten,
+                                      .leaf = intern_ref(j->queue->texts, leaf) };
     j->unsettled++;
 }
 
-static void job_rcpt_done(struct job_rcpt *r)
+static void job_rcpt_done(postern_job *j, struct job_rcpt *r)
 {
+    intern_unref(j->queue->texts, &r->leaf);
     free(r->addr);
     free(r->diagnostic);
     free(r->remote);
@@ -72,12 +96,43 @@ void job_free(postern_job **pj)
         return;
     *pj = NULL;
     for (size_t i = 0; i < j->n; i++)
-        job_rcpt_done(&j->r[i]);
+        job_rcpt_done(j, &j->r[i]);
+    intern_unref(j->queue->texts, &j->sender);
+    free(j->own_params);
     intern_unref(j->queue->texts, &j->decision);
     intern_unref(j->queue->texts, &j->domain);
     intern_unref(j->queue->texts, &j->own_host);
     content_unref(&j->content);
     free(j);
+}
+
+/* The recipient is not in this job any more; a leaf of it leaves, and the others may be elsewhere.
+ * Returns its branch, or NULL. */
+static struct qbranch *leave(struct queue *q, postern_job *j, const struct job_rcpt *from)
+{
+    struct qbranch *b = from->leaf ? branch_get(q, j->msg, from->index) : NULL;
+    struct qleaf *leaf;
+
+    if (!b) {
+        j->msg->rcpts[from->index].routed = ROUTED_NOT;
+        return NULL;
+    }
+    leaf = branch_leaf(q, b, from->leaf, from->leaf);
+    if (leaf->state == LEAF_OUT)
+        leaf->state = LEAF_NEW;
+    b->out--;
+    return b;
+}
+
+/* A leaf that never got to start waits again, and its recipient with it. */
+static void put_off(struct queue *q, struct qmsg *m, struct qbranch *b, int64_t next_try,
+                    enum wait_reason reason)
+{
+    b->put_off = 1;
+    b->reason = (uint8_t)reason;
+    if (next_try > b->next_try)
+        b->next_try = next_try;
+    branch_conclude(q, m, b);
 }
 
 /* It never got to start: its recipients wait again. */
@@ -87,14 +142,16 @@ void job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_re
 
     for (size_t i = 0; i < j->n; i++) {
         struct qrcpt *r = &m->rcpts[j->r[i].index];
+        struct qbranch *b = leave(q, j, &j->r[i]);
 
-        r->routed = 0;
-        if (r->state != RCPT_WAITING)
-            continue;
-        rcpt_set(q, r, RCPT_WAITING, reason);
-        r->next_try = next_try;
-        if (!r->text)
+        if (r->state == RCPT_WAITING && !r->text)
             r->text = intern_ref(q->texts, j->dest->text);
+        if (b) {
+            put_off(q, m, b, next_try, reason);
+        } else if (r->state == RCPT_WAITING) {
+            rcpt_set(q, r, RCPT_WAITING, reason);
+            r->next_try = next_try;
+        }
     }
     m->jobs--;
     job_free(&j);
@@ -110,8 +167,11 @@ static void drop_withdrawn(postern_job *j)
         struct qrcpt *r = &j->msg->rcpts[j->r[i].index];
 
         if (r->state != RCPT_WAITING) {
-            r->routed = 0;
-            job_rcpt_done(&j->r[i]);
+            struct qbranch *b = leave(j->queue, j, &j->r[i]);
+
+            if (b)
+                branch_conclude(j->queue, j->msg, b);
+            job_rcpt_done(j, &j->r[i]);
             continue;
         }
         if (kept != i)
@@ -197,7 +257,7 @@ const char *queue_job_id(const postern_job *j)
 
 const char *queue_job_sender(const postern_job *j)
 {
-    return envelope_sender(j->msg->env);
+    return j->sender ? j->sender : envelope_sender(j->msg->env);
 }
 
 size_t queue_job_rcpts(const postern_job *j)

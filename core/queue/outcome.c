@@ -1,5 +1,5 @@
 /* queue/outcome.c: what a finished job means for its recipients and its destination. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +50,13 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
               log_q(text));
 }
 
+static enum wait_reason reason_of(const struct job_rcpt *from)
+{
+    return from->cause == POSTERN_CAUSE_DNS   ? WAIT_DNS
+        : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
+                                              : WAIT_BACKOFF;
+}
+
 static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
 {
     log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
@@ -59,17 +66,50 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
         return;
     }
     keep_text(q, r, from);
-    rcpt_defer(q, r,
-               from->cause == POSTERN_CAUSE_DNS          ? WAIT_DNS
-                   : from->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
-                                                         : WAIT_BACKOFF);
+    rcpt_defer(q, r, reason_of(from));
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
+}
+
+/* One of the places that a recipient stands for: what it comes to is known when the last one is in
+ * (branch.h). */
+static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, struct qbranch *b)
+{
+    struct qrcpt *r = &j->msg->rcpts[from->index];
+    struct qleaf *leaf = branch_leaf(q, b, from->leaf, from->leaf);
+
+    b->out--;
+    leaf->state = LEAF_NEW;
+    if (from->fate == POSTERN_DELIVERED) {
+        log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
+        if (!b->deferred)
+            keep_text(q, r, from); /* else it is said why the recipient waits */
+        leaf->state = LEAF_DELIVERED;
+        q->delivered++;
+    } else if (from->fate == POSTERN_FAILED) {
+        log_fate(j, from, "deliver.failed", POSTERN_LOG_INFO);
+        leaf_fail(q, leaf, from->diagnostic, from->remote, from->smtp, from->status);
+        q->failed++;
+    } else {
+        log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
+        b->deferred |= !j->stopped;
+        b->put_off |= j->stopped;
+        b->reason = (uint8_t)reason_of(from);
+        if (!j->stopped)
+            keep_text(q, r, from);
+        spool_uncache(msg_spool(q, j->msg), j->msg->entry);
+    }
+    branch_conclude(q, j->msg, b);
 }
 
 static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
 {
     struct qrcpt *r = &j->msg->rcpts[from->index];
+    struct qbranch *b = from->leaf ? branch_get(q, j->msg, from->index) : NULL;
 
+    if (b) {
+        settle_leaf(q, j, from, b);
+        return;
+    }
     r->routed = 0;
     switch (from->fate) {
     case POSTERN_DELIVERED:

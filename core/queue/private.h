@@ -16,9 +16,15 @@
  * keep the loop from everybody else's events. */
 #define QUEUE_DUE_PER_TURN    256u /* messages routed */
 #define QUEUE_STARTS_PER_TURN 256u /* jobs started */
+/* Jobs that wait at one destination; what else is due for it waits as an id (park.c). */
+#define QUEUE_WINDOW       1000u
 #define QUEUE_TEXT_MAX     1000u
 #define WAIT_REASONS       9
 #define QUEUE_SPOOLS       64u
+
+/* Not at all; in a job, waiting or in flight; parked at a destination; or something is asked that
+ * its route depends on. */
+enum rcpt_routed { ROUTED_NOT, ROUTED_JOB, ROUTED_PARKED, ROUTED_ASKING };
 
 struct qrcpt {
     int64_t     next_try; /* monotonic usec */
@@ -29,7 +35,7 @@ struct qrcpt {
     uint16_t    tries;
     uint8_t     state;  /* enum rcpt_status */
     uint8_t     reason; /* enum wait_reason */
-    uint8_t     routed; /* 1: in a job, waiting or in flight */
+    uint8_t     routed; /* enum rcpt_routed */
     uint8_t     smtp;   /* 1: text is an SMTP reply */
     uint32_t    tried;  /* when last, wall clock in seconds; 0: never */
 };
@@ -41,9 +47,11 @@ struct qmsg {
     struct spool_entry *entry;
     struct envelope    *env; /* behind rcpts, in the same piece of memory */
     int64_t             born;    /* monotonic usec: it is as old as it is since then */
-    uint32_t            jobs;    /* of this message, waiting or in flight */
+    uint32_t            jobs;    /* of this message, waiting or in flight; one more when parked */
     uint8_t             bouncing; /* a DSN is being written */
     uint8_t             spool;    /* index in queue.spools */
+    uint8_t             parked;   /* recipients of it are */
+    uint8_t             asking;   /* likewise; counts as a job */
     uint8_t             suspect;  /* it was there when a worker died: delivered alone */
     struct qrcpt        rcpts[];
 };
@@ -51,6 +59,11 @@ struct qmsg {
 struct qdest {
     struct list      ready; /* in queue.ready when it has something to start */
     struct list      waiting; /* jobs, oldest first */
+    struct list      parking; /* in queue.parking when something is parked here */
+    struct {                  /* ids of messages, oldest first: a ring */
+        uint64_t *v;
+        size_t    at, n, cap;
+    } parked;
     size_t           waiting_n, in_flight;
     int64_t          dead_until; /* monotonic; 0: alive; past: one job may probe */
     int64_t          dead_for;   /* the back-off it is in */
@@ -68,12 +81,11 @@ struct job_rcpt {
     uint16_t    status[3];
     const char *rcpt; /* the envelope's own */
     char       *addr; /* as rewritten; NULL: as it is */
+    const char *leaf; /* interned: its key, if it is one of several places (branch.h); else NULL */
     char       *diagnostic;
     char       *remote;
 };
 
-/* All that is due has one while it waits for its turn: after an outage that may be the whole
- * queue. */
 struct postern_job {
     struct list                   link; /* in dest.waiting, queue.flying or queue.finished */
     struct queue                 *queue;
@@ -83,6 +95,8 @@ struct postern_job {
     const char *const            *next_hops;
     size_t                        next_hop_n;
     const struct postern_strings *params;
+    struct postern_strings       *own_params; /* params, when nobody else keeps them; else NULL */
+    const char                   *sender; /* interned: instead of the message's; NULL: that one */
     const char                   *domain; /* interned */
     const char                   *own_host; /* interned: "[domain]"; NULL: no next hop says so */
     postern_content              *content;
@@ -93,10 +107,19 @@ struct postern_job {
     struct job_rcpt               r[];
 };
 
+/* One spool whose messages are being told, in the order of their ids. */
+struct queue_adoption {
+    struct list   link; /* in queue.adoptions */
+    struct queue *queue;
+    unsigned      spool; /* index in queue.spools */
+    struct list  *last;  /* in queue.messages: behind this one, most likely; NULL: at the end */
+};
+
 struct queue {
     struct loop              *loop;
     struct spool             *spools[QUEUE_SPOOLS]; /* 0: the worker's own; others: adopted */
-    unsigned                  replaying;            /* whose messages are being replayed now */
+    struct queue_adoption     own;                  /* of spools[0] */
+    struct list               adoptions;
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
@@ -105,8 +128,8 @@ struct queue {
     size_t                    retry_n;
 
     struct list   messages; /* struct qmsg, by id */
-    struct qmsg  *inserted; /* the last one, if it is still there */
     struct msg_index by_id;
+    struct idmap *trees;   /* id to struct qtree (branch.h) */
     struct idmap *marked;  /* id to struct mark: quarantined or suspected */
     void        (*held)(void *ctx, uint64_t id); /* one of them was put on hold; may be NULL */
     void         *held_ctx;
@@ -118,6 +141,7 @@ struct queue {
 
     struct map *dests; /* key to struct qdest */
     struct list ready; /* struct qdest: round robin */
+    struct list parking; /* likewise: those where something is parked */
 
     struct list flying, finished; /* jobs; flying by start, so by deadline */
     size_t      in_flight;
@@ -150,18 +174,28 @@ void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wai
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3]);
 void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp);
 void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason);
-struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
-                     struct envelope *env);
 struct spool *msg_spool(const struct queue *q, const struct qmsg *m);
 
 /* attempt.c: routing what is due */
 void msg_route(struct queue *q, struct qmsg *m);
+void msg_unpark(struct queue *q, struct qmsg *m); /* routes what was parked, too */
+void msg_answered(struct queue *q, struct qmsg *m); /* what it asked for is there */
+
+/* park.c */
+int  park_wanted(const struct queue *q, const struct qdest *d); /* it has enough to do */
+void park_add(struct queue *q, struct qdest *d, uint64_t id);
+void park_work(struct queue *q);           /* routes of it what there is room for now */
+int  park_ready(const struct queue *q);    /* there is more of that */
+void park_free(struct qdest *d);
 
 /* job.c */
 postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
                      const struct route_decision *r, const char *decision);
-/* May move the job, which nobody knows yet. Takes rewritten. */
-void         job_add(postern_job **j, size_t index, const char *rcpt, char *rewritten);
+/* Only for leaves: what lives as long as the expansion is copied. */
+void         job_own(postern_job *j, const struct postern_strings *params, const char *sender);
+/* May move the job, which nobody knows yet. Takes rewritten. leaf: interned, or NULL. */
+void         job_add(postern_job **j, size_t index, const char *rcpt, char *rewritten,
+                     const char *leaf);
 void         job_free(postern_job **j);
 void         job_start(struct queue *q, postern_job *j);
 void         job_unstart(struct queue *q, postern_job *j, int64_t next_try,
@@ -192,6 +226,7 @@ void bounce_free_all(struct queue *q);              /* whose spool will not answ
 
 /* quarantine.c */
 void quarantine_apply_all(struct queue *q); /* holds messages, or marks them as suspects */
+void quarantine_apply(struct queue *q, struct qmsg *m);
 int  quarantine_waits(struct queue *q,
                       struct qmsg *m); /* 1: another suspect is in flight; put off */
 void quarantine_stay(struct queue *q, struct qmsg *m);  /* it is not in flight after all */

@@ -67,7 +67,7 @@ static void hold_all(struct queue *q, struct qmsg *m, const char *why)
     msg_settled(q, m, 1);
 }
 
-static void quarantine_apply(struct queue *q, struct qmsg *m)
+void quarantine_apply(struct queue *q, struct qmsg *m)
 {
     uint64_t id = m->id;
     struct mark *k = idmap_get(q->marked, id);

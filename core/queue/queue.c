@@ -1,6 +1,6 @@
 /* queue/queue.c: the life of a message between the spool's word that it is durable and the spool's
  * being told that it is done. */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -74,6 +74,10 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->dests = map_new();
     list_init(&q->messages);
     list_init(&q->ready);
+    list_init(&q->parking);
+    list_init(&q->adoptions);
+    q->own.queue = q;
+    list_add_tail(&q->adoptions, &q->own.link);
     list_init(&q->flying);
     list_init(&q->finished);
     list_init(&q->bounces);
@@ -95,9 +99,14 @@ static void msg_free(struct queue *q, struct qmsg *m)
         intern_unref(q->texts, &m->rcpts[i].remote);
         intern_unref(q->texts, &m->rcpts[i].decision);
     }
+    branch_forget(q, m);
     heap_remove(&q->due, &m->due);
-    if (q->inserted == m)
-        q->inserted = NULL;
+    LIST_EACH (&q->adoptions, it) {
+        struct queue_adoption *a = CONTAINER(it, struct queue_adoption, link);
+
+        if (a->last == &m->link)
+            a->last = m->link.prev;
+    }
     list_del(&m->link);
     index_remove(&q->by_id, m);
     q->count--;
@@ -123,6 +132,7 @@ void queue_free(struct queue **pq)
     index_free(&q->by_id);
     buf_free(&q->fresh_ids);
     quarantine_free(q);
+    branch_free_all(q);
     map_free(&q->dests, NULL);
     intern_free(&q->texts);
     free(q->retry);
@@ -134,36 +144,34 @@ void queue_set_spool(struct queue *q, struct spool *spool)
     q->spools[0] = spool;
 }
 
-int queue_adopt_begin(struct queue *q)
+int queue_adopt_begin(struct queue *q, struct spool *spool, struct queue_adoption **ret)
 {
-    for (unsigned i = 1; i < QUEUE_SPOOLS; i++) {
-        if (q->spools[i])
-            continue;
-        q->replaying = i;
-        return 0;
-    }
-    return -EMFILE;
-}
+    struct queue_adoption *a;
+    unsigned i = 1;
 
-/* What was told before the opening failed stays on disk, for whoever opens it next. */
-static void forget_replayed(struct queue *q)
-{
-    LIST_EACH_SAFE (&q->messages, it, tmp) {
-        struct qmsg *m = CONTAINER(it, struct qmsg, link);
-
-        if (m->spool == q->replaying)
-            msg_free(q, m);
-    }
-}
-
-void queue_adopt_end(struct queue *q, struct spool *spool)
-{
-    if (!spool)
-        forget_replayed(q);
-    q->spools[q->replaying] = spool;
-    q->replaying = 0;
+    while (i < QUEUE_SPOOLS && q->spools[i])
+        i++;
+    if (i == QUEUE_SPOOLS)
+        return -EMFILE;
+    q->spools[i] = spool;
+    a = mem_zalloc(sizeof *a);
+    a->queue = q;
+    a->spool = i;
+    list_add_tail(&q->adoptions, &a->link);
     quarantine_apply_all(q);
-    queue_kick(q);
+    *ret = a;
+    return 0;
+}
+
+void queue_adopt_end(struct queue_adoption **pa)
+{
+    struct queue_adoption *a = *pa;
+
+    if (!a)
+        return;
+    *pa = NULL;
+    list_del(&a->link);
+    free(a);
 }
 
 void queue_spool_forget(struct queue *q, struct spool *spool)
@@ -251,23 +259,21 @@ int64_t msg_expires(const struct queue *q, const struct qmsg *m)
 }
 
 /* In the order of ids, which is nearly that of arrival: a few steps back from the end, or from the
- * last one inserted when a whole shard is taken over. */
-static void list_insert(struct queue *q, struct qmsg *m)
+ * last one of the same shard when one is taken over. */
+static void list_insert(struct queue *q, struct qmsg *m, struct list *last)
 {
-    struct list *after = q->messages.prev;
+    struct list *after = last ? last : q->messages.prev;
 
-    if (q->inserted && q->inserted->id < m->id)
-        after = &q->inserted->link;
     while (after->next != &q->messages && CONTAINER(after->next, struct qmsg, link)->id < m->id)
         after = after->next;
     while (after != &q->messages && CONTAINER(after, struct qmsg, link)->id > m->id)
         after = after->prev;
     list_add_head(after, &m->link);
-    q->inserted = m;
 }
 
-struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_entry *entry,
-                     struct envelope *env)
+/* a: it is told of a spool that was there before; NULL: it is new, and in the worker's own. */
+static struct qmsg *msg_new(struct queue *q, uint64_t id, struct queue_adoption *a,
+                            struct spool_entry *entry, struct envelope *env)
 {
     size_t own = sizeof(struct qmsg) + env->rcpt_n * sizeof(struct qrcpt);
     size_t len = sizeof *env + env->text_len;
@@ -276,13 +282,15 @@ struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_
     memset(m, 0, own);
     m->id = id;
     m->entry = entry;
-    m->spool = (uint8_t)spool;
+    m->spool = a ? (uint8_t)a->spool : 0;
     m->env = memcpy((char *)m + own, env, len);
     free(env);
     env = m->env;
     m->born = loop_now(q->loop);
     q->waiting_by[WAIT_NEW] += env->rcpt_n;
-    list_insert(q, m);
+    list_insert(q, m, a ? a->last : NULL);
+    if (a)
+        a->last = &m->link;
     index_add(&q->by_id, m);
     if (++q->count > q->most)
         q->most = q->count;
@@ -291,7 +299,7 @@ struct qmsg *msg_new(struct queue *q, uint64_t id, unsigned spool, struct spool_
 
 void queue_add(struct queue *q, uint64_t id, struct spool_entry *entry, struct envelope *env)
 {
-    struct qmsg *m = msg_new(q, id, 0, entry, env);
+    struct qmsg *m = msg_new(q, id, NULL, entry, env);
 
     q->accepted++;
     /* Due in the next turn: first the client's 250 leaves. A plugin that dies of this message must
@@ -336,28 +344,66 @@ void msg_schedule(struct queue *q, struct qmsg *m)
     heap_move(&q->due, &m->due, at < expires || at <= loop_now(q->loop) ? at : expires);
 }
 
-void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
-                  size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+/* NULL: it can't be queued, and stays in the spool. */
+static struct qmsg *told(struct queue_adoption *a, uint64_t id, struct spool_entry *entry,
+                         const void *meta, size_t meta_len)
 {
-    struct queue *q = ctx;
     struct envelope *env;
-    struct qmsg *m;
     char text[16];
 
-    (void)content_size;
+    /* It can't be in two shards. If it is, it is delivered from one. */
+    if (index_get(&a->queue->by_id, id)) {
+        log_event(POSTERN_LOG_ERROR, "queue", "replay.twice",
+                  "id=%s why=\"it is in another shard too; this copy stays in the spool\"",
+                  text_id(id, text, sizeof text));
+        return NULL;
+    }
     if (envelope_decode(meta, meta_len, &env) < 0) {
         log_event(POSTERN_LOG_ERROR, "queue", "replay.envelope",
                   "id=%s why=\"the envelope can't be read; the message stays in the spool\"",
                   text_id(id, text, sizeof text));
-        return;
+        return NULL;
     }
-    m = msg_new(q, id, q->replaying, entry, env);
+    return msg_new(a->queue, id, a, entry, env);
+}
+
+static struct qmsg *replay(struct queue_adoption *a, uint64_t id, struct spool_entry *entry,
+                           const void *meta, size_t meta_len, const void *state, size_t state_len)
+{
+    struct queue *q = a->queue;
+    struct qmsg *m = told(a, id, entry, meta, meta_len);
+    char text[16];
+
+    if (!m)
+        return NULL;
     m->born -= state_gap(envelope_age(m->env, clock_wall()));
     if (state && state_decode(q, m, state, state_len) < 0)
         log_event(POSTERN_LOG_ERROR, "queue", "replay.state",
                   "id=%s why=\"the state can't be read; every recipient is tried again\"",
                   text_id(id, text, sizeof text));
     msg_schedule(q, m);
+    return m;
+}
+
+void queue_replay(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                  size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+{
+    struct queue *q = ctx;
+
+    (void)content_size;
+    replay(&q->own, id, entry, meta, meta_len, state, state_len);
+}
+
+void queue_adopt(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                 size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+{
+    struct queue_adoption *a = ctx;
+    struct qmsg *m = replay(a, id, entry, meta, meta_len, state, state_len);
+
+    (void)content_size;
+    if (m)
+        quarantine_apply(a->queue, m);
+    queue_kick(a->queue);
 }
 
 void queue_kick(struct queue *q)
@@ -386,7 +432,7 @@ static void arm(struct queue *q)
         if (j->deadline < at)
             at = j->deadline;
     }
-    if (q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready))
+    if ((q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready)) || park_ready(q))
         at = now; /* enough for this turn */
     if (at == INT64_MAX || !q->running || (q->timer && q->timer_at <= at))
         return;
@@ -438,6 +484,7 @@ static void queue_work(void *ctx)
     while ((n = list_pop(&q->finished)))
         job_finish(q, CONTAINER(n, postern_job, link));
     if (q->running) {
+        park_work(q);
         route_due(q);
         dest_dispatch(q);
     }
@@ -527,6 +574,10 @@ void msg_settled(struct queue *q, struct qmsg *m, int changed)
 
     for (size_t i = 0; i < m->env->rcpt_n; i++)
         failed += m->rcpts[i].state == RCPT_FAILED;
+    /* Places that a recipient stands for are told of at once; a notice to the postmaster is kept
+     * as a whole. */
+    if (!(m->env->flags & ENVELOPE_POSTMASTER))
+        failed += branch_failed(q, m);
     /* A job whose recipients were all removed while it waited ends here too, when its turn
      * comes. */
     if (msg_is_over(m) && !m->jobs) {

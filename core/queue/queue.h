@@ -47,13 +47,15 @@ int  queue_check(const struct config *cfg, struct config_errors *errors);
 int  queue_new(const struct queue_setup *setup, struct queue **ret); /* -EINVAL: a bad retry list */
 void queue_free(struct queue **q);
 void queue_set_spool(struct queue *q, struct spool *spool);
-/* One more spool, of an adopted shard: begin, spool_open with queue_replay, then end with what it
- * gave
- * (NULL: it could not be opened). begin: -EMFILE when there are too many. drop: its messages have
- * all gone or go with it. */
-int    queue_adopt_begin(struct queue *q);
-void   queue_adopt_end(struct queue *q, struct spool *spool);
-void   queue_spool_forget(struct queue *q, struct spool *spool);
+/* One more spool, of an adopted shard: begin (-EMFILE when there are too many), queue_adopt for
+ * each of its messages, which is delivered from then on, end. forget: its messages have all gone
+ * or go with it. */
+struct queue_adoption;
+int             queue_adopt_begin(struct queue *q, struct spool *spool,
+                                  struct queue_adoption **ret);
+spool_replay_cb queue_adopt; /* ctx: the adoption */
+void            queue_adopt_end(struct queue_adoption **a);
+void            queue_spool_forget(struct queue *q, struct spool *spool);
 void queue_set_carrier(struct queue *q, void *ctx); /* the ctx of setup.carrier */
 spool_replay_cb queue_replay; /* ctx: the queue. For spool_open. */
 /* Before queue_start: this message is what kills workers, or may be. The first is put on hold with
@@ -109,10 +111,11 @@ enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
  * the id to go on after, or 0 at the end. New reference. */
 json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after, size_t limit,
                    uint64_t *ret_next);
-/* How many messages (recipients, when f names some) it touched. why: the operator's words, or
- * NULL. */
+/* How many recipients it touched. why: the operator's words, or NULL. It looks at so many messages
+ * as a turn has time for: *ret_next is the `from` to go on with (0: from the first), or 0 at the
+ * end. */
 size_t  queue_act(struct queue *q, const struct queue_filter *f, enum queue_action action,
-                  const char *why, const char *who);
+                  const char *why, const char *who, uint64_t from, uint64_t *ret_next);
 json_t *queue_status(struct queue *q); /* counts, by reason, by destination (the largest) */
 
 /* The same object as queue_list's for one message that is not in a queue: a spool read offline. */

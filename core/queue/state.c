@@ -7,7 +7,7 @@
  * wall clock, which may be years off before somebody sets it: it is believed for a day at most. A
  * gateway that was off for longer gives its mail that much longer, rather than return it unasked.
  */
-#include "queue/private.h"
+#include "queue/branch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +15,9 @@
 
 #include "util/clock.h"
 
-#define STATE_VERSION 2u
-#define STATE_UNDATED 1u /* did not say when it was written */
+#define STATE_VERSION  2u
+#define STATE_BRANCHED 3u /* the same, and behind it the leaves of recipients that have several */
+#define STATE_UNDATED  1u /* did not say when it was written */
 #define NEXT_TRY_MAX \
     ((int64_t)30 * 86400 * 1000000)        /* a stored time further off is a broken clock's */
 #define GAP_MAX ((int64_t)86400 * 1000000) /* what the wall clock alone can make a message older */
@@ -47,8 +48,9 @@ static int64_t gap_since(const struct queue *q, const struct dated *d)
 void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
 {
     int64_t now = loop_now(q->loop), wall = clock_wall(), to_wall = wall - now;
+    int branched = branch_any(q, m);
 
-    buf_put_u8(out, STATE_VERSION);
+    buf_put_u8(out, branched ? STATE_BRANCHED : STATE_VERSION);
     buf_put_u16(out, m->env->rcpt_n);
     buf_put_u64(out, (uint64_t)wall);
     buf_put_u64(out, (uint64_t)clock_boot());
@@ -69,6 +71,8 @@ void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
         buf_put_str(out, r->remote);
         buf_put_str(out, r->decision);
     }
+    if (branched)
+        branch_encode(q, m, out);
 }
 
 static const char *read_text(struct rd *in, struct intern *texts)
@@ -139,14 +143,16 @@ static int rcpts_decode(struct queue *q, struct qmsg *m, struct rd *in)
     int64_t now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
     uint8_t version = rd_u8(in);
 
-    if (version != STATE_VERSION && version != STATE_UNDATED)
+    if (version < STATE_UNDATED || version > STATE_BRANCHED)
         return -EBADMSG;
     if (rd_u16(in) != m->env->rcpt_n || in->bad)
         return -EBADMSG;
-    if (version == STATE_VERSION && dates_decode(q, m, in, now, &to_mono) < 0)
+    if (version != STATE_UNDATED && dates_decode(q, m, in, now, &to_mono) < 0)
         return -EBADMSG;
     for (size_t i = 0; i < m->env->rcpt_n && !in->bad; i++)
         rcpt_decode(q, &m->rcpts[i], in, to_mono, now);
+    if (version == STATE_BRANCHED && !in->bad)
+        return branch_decode(q, m, in);
     return in->bad ? -EBADMSG : 0;
 }
 

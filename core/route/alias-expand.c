@@ -186,6 +186,8 @@ static void add_local(struct expand *x, const struct current *c, const struct al
     text = mem_printf("%s@%s", quoted, c->address.domain);
     leaf = add_target_leaf(x, c, t, text, strlen(text));
     free(text);
+    if (leaf)
+        leaf->flags |= x->nodes[c->index].flags & ALIAS_UNQUALIFIED;
     if (leaf && own && c->answer.folder_at)
         leaf->folder = arena_strdup(x->arena, c->address.local + c->answer.folder_at);
 }
@@ -273,16 +275,6 @@ static int add_members(struct expand *x, const struct current *c, const struct a
     const char *why;
     int empty = 1;
 
-    if (x->how->keep_lists) {
-        char *path = alias_path(x->cfg, t->file, t->text, &why);
-
-        if (path)
-            add_target_leaf(x, c, t, path, strlen(path));
-        else
-            add_error_leaf(x, c, t, why);
-        free(path);
-        return 0;
-    }
     if (alias_members(x->how->set, t, &members, &why) < 0) {
         add_error_leaf(x, c, t, why);
         return 0;
@@ -342,6 +334,37 @@ static const char *owner_of(struct expand *x, const struct current *c)
     return full_text(x, &a, owner->text);
 }
 
+/* The one file that holds the members; NULL: there is none, or more than that. */
+static char *members_of(struct expand *x, const struct current *c)
+{
+    struct alias_answer all = c->answer; /* for its targets only: see alias.h */
+    struct alias_target t, other;
+    const char *why;
+
+    if (c->answer.how == ALIAS_BY_LIST)
+        return mem_strdup(c->answer.file);
+    if (!alias_answer_next(&all, &t) || t.kind != ALIAS_INCLUDE || alias_answer_next(&all, &other))
+        return NULL;
+    return alias_path(x->cfg, t.file, t.text, &why);
+}
+
+/* 1: the list is a leaf. */
+static int keep_list(struct expand *x, const struct current *c)
+{
+    char *members = c->owner ? members_of(x, c) : NULL;
+    struct alias_leaf *leaf;
+
+    if (!members)
+        return 0;
+    leaf = add_node_leaf(x, c->index, ALIAS_LIST);
+    leaf->owner = c->owner;
+    leaf->members = arena_strdup(x->arena, members);
+    leaf->file = c->answer.file;
+    leaf->line = c->answer.line;
+    free(members);
+    return 1;
+}
+
 static int add_targets(struct expand *x, struct current *c)
 {
     size_t before = x->out->n + x->out->duplicates;
@@ -349,12 +372,8 @@ static int add_targets(struct expand *x, struct current *c)
     int r = 0;
 
     c->owner = owner_of(x, c);
-    if (c->answer.list && x->how->keep_lists) {
-        struct alias_leaf *leaf = add_node_leaf(x, c->index, ALIAS_LIST);
-
-        leaf->owner = c->owner;
+    if (c->answer.list && x->how->keep_lists && keep_list(x, c))
         return 0;
-    }
     while (!r && alias_answer_next(&c->answer, &t)) {
         r = count_target(x);
         if (!r)

@@ -162,7 +162,7 @@ struct alias_expand {
     const char             *hostname; /* normalized: completes addresses without a domain        */
     int (*domain)(void *ctx, const char *domain); /* ALIAS_DOMAIN_* of a normalized domain       */
     void *ctx;
-    int   keep_lists; /* 1: lists and includes are leaves, for a transport that knows them       */
+    int   keep_lists; /* 1: lists whose members are in a file are leaves, for a transport        */
 };
 
 struct alias_leaf { /* texts are the expansion's, names of files the set's */
@@ -174,6 +174,7 @@ struct alias_leaf { /* texts are the expansion's, names of files the set's */
     size_t      len;
     const char *folder; /* LOCAL: what stood behind the '+', or NULL                             */
     const char *owner;  /* the address that bounces go to: of the nearest list above; or NULL    */
+    const char *members; /* LIST: the file                                                       */
     const char *chain;  /* "sales@example.com -> ann@example.com"                                */
     const char *file;   /* the alias file that named it; NULL: the address asked for itself      */
     uint32_t    line;

@@ -146,8 +146,8 @@ static void check_rewrite_loops(struct compile *c)
 
 /* --- the whole --- */
 
-/* What is done with local mail before it is delivered: aliases first, which may name users that
- * the hub is not to get. */
+/* The operator's rules, and what is done with local mail before it is delivered. Aliases
+ * (ROW_ALIAS) stand between the two: they may name users that the hub is not to get. */
 static void compile_head(struct compile *c)
 {
     const struct config_rule *rules = c->cfg->routing.rules.v;
@@ -234,6 +234,48 @@ static struct route_table *table_new(const struct config *cfg)
     return t;
 }
 
+/* --- aliases --- */
+
+static int has_aliases(const struct config_aliases *a)
+{
+    return a->files.n || a->lists.n || a->domain_files.n || a->user_file || a->full_names;
+}
+
+static void take_lines(struct config_errors *to, const struct config_errors *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        config_error(to, NULL, NULL, "%s", from->lines[i]);
+}
+
+static void alias_transport(struct compile *c, const char *key, const char *name)
+{
+    struct config_origin origin = { c->cfg->source, "/aliases" };
+
+    if (name)
+        compile_instance(c, &origin, key, 0, 1, CONFIG_TRANSPORT, name);
+}
+
+/* Files that are broken from the start are errors like any other; later, the version read before
+ * stays (expand.h). */
+static void compile_aliases(struct compile *c)
+{
+    const struct config_aliases *cfg = &c->cfg->aliases;
+    struct alias_report report = { 0 };
+
+    if (!has_aliases(cfg))
+        return;
+    alias_transport(c, "pipe_transport", cfg->pipe_transport);
+    alias_transport(c, "file_transport", cfg->file_transport);
+    alias_transport(c, "list_transport", cfg->list_transport);
+    alias_set_load(cfg, NULL, &c->t->aliases, &report);
+    if (cfg->user_file)
+        c->t->alias_users = alias_users_new(cfg, NULL, NULL);
+    take_lines(c->errors, &report.errors);
+    take_lines(&c->t->warnings, &report.warnings);
+    c->bad |= report.errors.n > 0;
+    alias_report_done(&report);
+}
+
 int route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors)
 {
     struct route_table *t = table_new(cfg);
@@ -241,6 +283,7 @@ int route_compile(const struct config *cfg, struct route_table **ret, struct con
 
     compile_rows(&c);
     file_rows(t);
+    compile_aliases(&c);
     if (!c.bad)
         check_rewrite_loops(&c);
     if (c.bad) {
@@ -259,6 +302,9 @@ void route_free(struct route_table **t)
     map_free(&(*t)->own, NULL);
     map_free(&(*t)->group_of, NULL);
     route_index_done(&(*t)->index);
+    alias_set_unref(&(*t)->aliases);
+    alias_users_free(&(*t)->alias_users);
+    config_errors_free(&(*t)->warnings);
     free((*t)->rows);
     arena_free(&(*t)->arena);
     free(*t);

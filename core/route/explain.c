@@ -1,5 +1,5 @@
 /* The trace and the decision, for people and as JSON. */
-#include "route/route.h"
+#include "route/expand.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static const char *paint(int colour, const char *code)
     return colour ? code : "";
 }
 
-static void explain_steps(const struct route_trace *t, int colour, struct buf *out)
+void route_explain_steps(const struct route_trace *t, int colour, struct buf *out)
 {
     char name[64], place[512], text[SHOWN_SIZE];
     int name_width = 0, place_width = 0;
@@ -138,18 +138,26 @@ static void explain_decision(const struct route_query *q, const struct route_dec
         buf_printf(out, "; recipient %s", clean(d->rcpt, text, sizeof text));
 }
 
+void route_explain_decision(const struct route_query *q, const struct route_decision *d, int colour,
+                            struct buf *out)
+{
+    char text[SHOWN_SIZE];
+
+    buf_printf(out, "  %s=> ", paint(colour, d->action == ROUTE_FAIL ? "\033[1;31m" : "\033[1m"));
+    explain_decision(q, d, out);
+    buf_printf(out, "%s\n", paint(colour, "\033[0m"));
+    if (d->rule && d->rule->comment)
+        buf_printf(out, "     (%s)\n", clean(d->rule->comment, text, sizeof text));
+}
+
 void route_explain(const struct route_query *q, const struct route_decision *d,
                    const struct route_trace *t, int colour, struct buf *out)
 {
     char text[SHOWN_SIZE];
 
     buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
-    explain_steps(t, colour, out);
-    buf_printf(out, "  %s=> ", paint(colour, d->action == ROUTE_FAIL ? "\033[1;31m" : "\033[1m"));
-    explain_decision(q, d, out);
-    buf_printf(out, "%s\n", paint(colour, "\033[0m"));
-    if (d->rule && d->rule->comment)
-        buf_printf(out, "     (%s)\n", clean(d->rule->comment, text, sizeof text));
+    route_explain_steps(t, colour, out);
+    route_explain_decision(q, d, colour, out);
     if (d->action != ROUTE_FAIL)
         buf_printf(out, "     accepted from %s\n", d->anyone ? "anyone" : "clients that may relay");
 }
@@ -174,7 +182,7 @@ static json_t *json_list(const char *const *v, size_t n)
     return list;
 }
 
-static json_t *json_rule(const struct route_rule *rule)
+json_t *route_rule_json(const struct route_rule *rule)
 {
     json_t *j;
 
@@ -196,7 +204,7 @@ static json_t *json_steps(const struct route_trace *t)
     json_t *list = json_array();
 
     for (size_t i = 0; i < t->n; i++) {
-        json_t *step = json_rule(t->steps[i].rule);
+        json_t *step = route_rule_json(t->steps[i].rule);
 
         if (t->steps[i].last)
             json_object_set_new(step, "last_index",
@@ -218,7 +226,7 @@ static json_t *json_decision(const struct route_decision *d)
     json_t *j = json_object();
 
     json_object_set_new(j, "action", json_text(actions[d->action]));
-    json_object_set_new(j, "rule", json_rule(d->rule));
+    json_object_set_new(j, "rule", route_rule_json(d->rule));
     json_object_set_new(j, "recipient", json_text(d->rcpt));
     json_object_set_new(j, "domain", json_text(d->domain));
     json_object_set_new(j, "accept_from", json_text(d->anyone ? "anyone" : "trusted"));

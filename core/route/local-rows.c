@@ -200,6 +200,8 @@ void compile_local_rows(struct compile *c)
     local_list(c, ROW_VIRTUAL, &at[CONFIG_AT_VIRTUAL_DOMAINS], &r->virtual_domains, transport);
     own_addresses(c);
     c->t->own_row = c->t->row_n;
-    local_action(compile_row(c, ROW_OWN_ADDRESS, &at[CONFIG_AT_OWN_ADDRESSES]), transport);
+    local_action(compile_row(c, ROW_OWN_ADDRESS,
+                             r->own_addresses.n ? &at[CONFIG_AT_OWN_ADDRESSES] : &built_in),
+                 transport);
     local_action(compile_row(c, ROW_UNQUALIFIED, &built_in), transport);
 }

@@ -43,6 +43,8 @@ const struct route_row *route_local(const struct route_table *t, const char *dom
         if (domain_pattern_match(&one->domain.v[0], domain))
             row = one;
     }
+    if (!row && t->aliases && alias_set_domain(t->aliases, domain, NULL, NULL))
+        row = route_unqualified(t);
     if (!row && route_literal(domain, address, sizeof address) && map_get(t->own, address))
         row = &t->rows[t->own_row];
     return row;

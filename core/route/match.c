@@ -89,7 +89,9 @@ static int is_spared(const struct route_row *row, const struct route_walk *w, st
 {
     const struct address_pattern *user = find_address(&row->except_users, &w->rcpt);
 
-    if (user)
+    if (row->kind == ROW_LOCAL_FORWARD && w->q->keep_local)
+        m->except = "an alias that keeps it here";
+    else if (user)
         m->except = user->text;
     for (size_t i = 0; i < row->except.n && !m->except; i++) {
         if (domain_pattern_match(&row->except.v[i], w->rcpt.domain))

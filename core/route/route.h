@@ -1,10 +1,10 @@
 /* route/route.h: where a recipient goes: one ordered decision list, and the trace of walking it.
  *
  * Compiled at load time from everything that decides: the operator's rules, what is local,
- * gateways, zones, forwarders, the default. route_decide is a pure function of the table, the sender
- * and the recipient; the delivery, the answer to RCPT and `postern route` all call it, so the
- * explanation can't drift from the behaviour. It does not allocate without a trace, except when a
- * rule rewrites. */
+ * gateways, zones, forwarders, the default. route_decide is a pure function of the table, the
+ * sender and the recipient; the delivery, the answer to RCPT and `postern route` all call it, so
+ * the explanation can't drift from the behaviour. It does not allocate without a trace, except when
+ * a rule rewrites. */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
@@ -87,6 +87,7 @@ struct route_query {
     const char *sender; /* "" for the null path; NULL: unknown, sender conditions do not match */
     const char *rcpt;
     const char *ingress; /* instance name or NULL: unknown */
+    int         keep_local; /* 1: an alias said so: local mail for it goes to no hub */
 };
 /* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL). trace may be NULL. Every
  * call must be matched by route_decision_done. */
@@ -97,7 +98,37 @@ int route_decide(const struct route_table *t, const struct route_query *q,
  * same as JSON (new reference). */
 void    route_explain(const struct route_query *q, const struct route_decision *d,
                       const struct route_trace *t, int colour, struct buf *out);
+json_t *route_rule_json(const struct route_rule *rule); /* NULL gives null */
 json_t *route_explain_json(const struct route_query *q, const struct route_decision *d,
                            const struct route_trace *t);
+
+/* The decision in one line: "smtp-out via [192.0.2.1]:25, mx.example.org as bob@new.example",
+ * "local-mbox", "fail 5.1.1", "hold", "discard". Adds to out. */
+void route_outcome(const struct route_query *q, const struct route_decision *d, struct buf *out);
+
+/* --- the table as such (list.c, shadow.c) --- */
+
+size_t route_rows(const struct route_table *t);
+/* One line a row: its place, conditions, action; below it, why it can never match, if so. Returns
+ * how many those are. */
+size_t  route_list(const struct route_table *t, int colour, struct buf *out);
+json_t *route_list_json(const struct route_table *t); /* new reference */
+
+/* --- what an operator expects (expect.c) --- */
+
+#define ROUTE_EXPECT_LINE_MAX 4096u
+
+struct route_expectation { /* borrows from the line, which is cut into pieces */
+    const char *sender; /* NULL: unknown */
+    const char *rcpt;
+    const char *action; /* a transport's name, "fail", "hold", "discard"; NULL: any */
+    const char *status; /* "5.1.1", "5.1", "5"; NULL: any */
+    const char *hops;   /* comma list; NULL: any; "mx": none are named */
+    const char *rewritten; /* NULL: any */
+};
+/* "from, address -> expected". 1; 0: nothing but blanks and a comment; -EINVAL with a sentence. */
+int route_expect_parse(char *line, struct route_expectation *ret, const char **reterr_why);
+/* Does the decision agree? */
+int route_expect_holds(const struct route_expectation *e, const struct route_decision *d);
 
 #endif

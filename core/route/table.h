@@ -11,6 +11,7 @@
 #ifndef ROUTE_TABLE_H
 #define ROUTE_TABLE_H
 
+#include "route/alias.h"
 #include "route/index.h"
 #include "route/pattern.h"
 #include "route/route.h"
@@ -22,7 +23,7 @@
 enum row_kind {
     ROW_RULE,
     /* of local mail only */
-    ROW_ALIAS,         /* its look-up is a function of the address; see head_local() in compile.c */
+    ROW_ALIAS,         /* its look-up is a function of the address; see compile_head */
     ROW_LOCAL_FORWARD, /* to the hub for local mail */
     /* what is local */
     ROW_SUBSTITUTE,
@@ -85,6 +86,11 @@ struct route_table {
     struct map       *group_of; /* exact domains to groups */
     size_t            group_pattern_n;
     const struct group_pattern *group_patterns; /* others, tried in turn */
+    /* Of the section "aliases"; the set is the one thing that changes in a table (expand.h). NULL:
+     * there are none. They borrow from the configuration. */
+    struct alias_set    *aliases;
+    struct alias_users  *alias_users;
+    struct config_errors warnings;
 };
 
 struct group_pattern {

@@ -204,6 +204,8 @@ static void read_record(struct spool_analysis *a, const struct scan_record *rec)
 {
     if (rec->gap)
         damaged(a, rec->at - rec->gap, rec->gap, NULL, "no record can be made out");
+    if (rec->h.type != FORMAT_BEGIN && !range_has(&a->j->range, a->seq, rec->h.id))
+        return; /* another shard's, which has the segment too */
     if (!rec->intact) {
         damaged(a, rec->at, FORMAT_HEADER + (uint64_t)rec->h.length, &rec->h,
                 "its payload's checksum is wrong");

@@ -199,7 +199,7 @@ static void see_top(void *ctx, const char *name)
     else if (format_segment_name_read(name, ".seg", &seq) == 0 && l->a)
         names_add(&l->a->segments, seq);
     else if (format_segment_name_read(name, ".seg", &seq) < 0 && strcmp(name, "lock") &&
-             strcmp(name, "reserve"))
+             strcmp(name, "reserve") && strcmp(name, JOURNAL_RANGE_NAME))
         unknown(l, name, &st);
 }
 

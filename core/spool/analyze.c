@@ -38,7 +38,7 @@ int spool_analysis_new(struct spool *s, const struct spool_analyze_setup *setup,
     struct journal *j = CONTAINER(s, struct journal, spool);
     struct spool_analysis *a;
 
-    if (j->stats.pinned)
+    if (j->stats.pinned || j->load) /* or what is in it is still being told */
         return -EBUSY;
     a = mem_zalloc(sizeof *a);
     j->stats.pinned = 1;

@@ -9,6 +9,8 @@
 
 struct spool_ops {
     void (*close)(struct spool *s);
+    int (*remove)(struct spool *s);
+    void (*abandon)(struct spool *s);
     uint64_t (*new_id)(struct spool *s);
     int (*put_new)(struct spool *s, uint64_t id, uint64_t size_hint, struct spool_put **ret);
     int (*put_write)(struct spool_put *p, const void *data, size_t len);
@@ -41,8 +43,11 @@ struct spool_entry {
     uint64_t size; /* of the content */
 };
 
-/* The engines. Same contract as spool_open. */
+/* The engines. Same contract as spool_open and spool_adopt. */
 int journal_open(const struct spool_config *cfg, struct loop *loop, spool_replay_cb *replay,
                  void *ctx, struct spool **ret, char *why, size_t why_size);
+int journal_adopt(const struct spool_config *cfg, struct loop *loop,
+                  const struct spool_adoption *what, struct spool **ret, char *why,
+                  size_t why_size);
 
 #endif

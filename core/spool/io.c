@@ -134,6 +134,18 @@ static int real_mkdir(void *ctx, int dir, const char *name, mode_t mode)
     return mkdirat(dir, name, mode) < 0 ? fault() : 0;
 }
 
+static int real_rmdir(void *ctx, int dir, const char *name)
+{
+    (void)ctx;
+    return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? fault() : 0;
+}
+
+static int real_link(void *ctx, int dir, const char *name, int to_dir, const char *to)
+{
+    (void)ctx;
+    return linkat(dir, name, to_dir, to, 0) < 0 ? fault() : 0;
+}
+
 static int real_stat(void *ctx, int dir, const char *name, struct stat *ret)
 {
     (void)ctx;
@@ -201,6 +213,8 @@ const struct spool_io spool_io_real = {
     .free_bytes = real_free_bytes,
     .size = real_size,
     .mkdir = real_mkdir,
+    .rmdir = real_rmdir,
+    .link = real_link,
     .stat = real_stat,
     .chmod = real_chmod,
     .chown = real_chown,

@@ -22,12 +22,15 @@ struct spool_io {
     int (*fallocate)(void *ctx, int fd, off_t size);
     int (*unlink)(void *ctx, int dir, const char *name);
     int (*rename)(void *ctx, int dir, const char *from, const char *to);
-    /* To another folder, where the name must be free: -EEXIST. */
+    /* To another folder, where the name must be free: -EEXIST. Folders can be moved, too. */
     int (*move)(void *ctx, int dir, const char *from, int to_dir, const char *to);
     int (*close)(void *ctx, int fd);
     int64_t (*free_bytes)(void *ctx, int dir);
     int64_t (*size)(void *ctx, int fd);
     int (*mkdir)(void *ctx, int dir, const char *name, mode_t mode);
+    int (*rmdir)(void *ctx, int dir, const char *name);
+    /* One more name, in another folder, for a file. */
+    int (*link)(void *ctx, int dir, const char *name, int to_dir, const char *to);
     int (*stat)(void *ctx, int dir, const char *name, struct stat *ret); /* of a link: the link */
     int (*chmod)(void *ctx, int dir, const char *name, mode_t mode);
     int (*chown)(void *ctx, int dir, const char *name, uid_t owner); /* the group stays */

@@ -33,9 +33,9 @@ struct replay {
     struct idmap *early; /* of messages not seen yet, to their newest struct early_state */
     uint32_t *seqs;
     size_t seqs_n, seqs_cap;
-    uint32_t greatest; /* number of any segment, set aside ones too */
-    int aside;         /* 1: there are segments that were set aside */
-    int bad;           /* 1: a segment before could not be synced when it was written */
+    uint32_t lowest, greatest; /* number of any segment, set aside ones too */
+    int aside;                 /* 1: there are segments that were set aside */
+    int bad;                   /* 1: a segment before could not be synced when it was written */
     struct replay_end end;
     char *why;
     size_t why_size;
@@ -174,7 +174,7 @@ static void replay_done(struct reading *rd, const struct scan_record *rec)
 static void replay_record(struct reading *rd, const struct scan_record *rec)
 {
     struct journal *j = rd->rp->j;
-    uint64_t len = FORMAT_HEADER + (uint64_t)rec->h.length;
+    uint64_t len = FORMAT_HEADER + (uint64_t)rec->h.length, before = rd->good_end;
 
     if (rec->h.synced > rd->durable)
         rd->durable = rec->h.synced;
@@ -184,11 +184,14 @@ static void replay_record(struct reading *rd, const struct scan_record *rec)
         note_gap(rd, rec->at, len, rec->h.id);
         return;
     }
+    rd->good_end = rec->at + len;
+    if (rec->h.type != FORMAT_BEGIN && !range_has(&j->range, rd->s->seq, rec->h.id))
+        return; /* another shard's */
     switch (rec->h.type) {
     case FORMAT_MESSAGE:
         if (replay_message(rd, rec) < 0) {
             note_gap(rd, rec->at, len, rec->h.id);
-            return;
+            rd->good_end = before;
         }
         break;
     case FORMAT_STATE:
@@ -200,7 +203,6 @@ static void replay_record(struct reading *rd, const struct scan_record *rec)
     default:
         break;
     }
-    rd->good_end = rec->at + len;
 }
 
 /* --- a segment --- */
@@ -320,6 +322,8 @@ static int read_records(struct reading *rd)
     }
     note_bad(rd);
     while (scan_next(&rd->scan, &rec)) {
+        if (atomic_load(&rd->rp->j->abandon))
+            return -ECANCELED;
         note_gap(rd, rec.at - rec.gap, rec.gap, 0);
         replay_record(rd, &rec);
     }
@@ -408,6 +412,8 @@ static void see_name(void *ctx, const char *name)
     }
     if (seq > rp->greatest)
         rp->greatest = seq;
+    if (seq < rp->lowest)
+        rp->lowest = seq;
 }
 
 static int by_number(const void *pa, const void *pb)
@@ -417,17 +423,39 @@ static int by_number(const void *pa, const void *pb)
     return *a < *b ? -1 : *a > *b;
 }
 
-static int replay_segments(struct replay *rp)
+/* A rule about segments that are all gone goes before a new segment could take one's number. */
+static int drop_range(struct replay *rp)
+{
+    struct journal *j = rp->j;
+    const struct spool_io *io = j->cfg.io;
+    unsigned before = j->range.n;
+    int r;
+
+    range_forget(&j->range, rp->lowest);
+    if (!before || j->range.n || !j->loop)
+        return 0;
+    r = io->unlink(io->ctx, j->dir, JOURNAL_RANGE_NAME);
+    return r < 0 ? r : io->fsync_dir(io->ctx, j->dir);
+}
+
+static int list_segments(struct replay *rp)
 {
     const struct spool_io *io = rp->j->cfg.io;
     int r = io->list(io->ctx, rp->j->dir, see_name, rp);
 
-    if (r < 0) {
+    if (r == 0)
+        r = drop_range(rp);
+    if (r < 0)
         snprintf(rp->why, rp->why_size, "cannot list %s: %s", rp->j->path, strerror(-r));
-        return r;
-    }
-    if (rp->seqs_n)
+    else if (rp->seqs_n)
         qsort(rp->seqs, rp->seqs_n, sizeof *rp->seqs, by_number);
+    return r;
+}
+
+static int replay_segments(struct replay *rp)
+{
+    int r = list_segments(rp);
+
     for (size_t i = 0; r == 0 && i < rp->seqs_n; i++)
         r = replay_segment(rp, rp->seqs[i], i + 1 < rp->seqs_n ? rp->seqs[i + 1] : 0);
     if (!rp->seqs_n || rp->seqs[rp->seqs_n - 1] != rp->greatest)
@@ -436,7 +464,7 @@ static int replay_segments(struct replay *rp)
     return r;
 }
 
-/* --- telling the caller --- */
+/* --- what was found --- */
 
 static int by_id(const void *pa, const void *pb)
 {
@@ -461,59 +489,8 @@ static struct journal_entry **sorted_entries(struct journal *j, size_t *ret_n)
     return v;
 }
 
-struct telling {
-    struct journal *j;
-    spool_replay_cb *replay;
-    void *ctx;
-    char *buf;
-    size_t buf_size;
-};
-
-static int read_into(struct telling *t, struct segment *s, uint64_t at, size_t len, size_t to)
+void journal_give_up(struct journal *j, struct journal_entry *e)
 {
-    struct journal_file *f;
-    int r;
-
-    if (to + len > t->buf_size) {
-        t->buf_size = to + len + 4096;
-        t->buf = mem_realloc(t->buf, t->buf_size);
-    }
-    if (!len)
-        return 0;
-    f = segment_open(t->j, s);
-    if (!f)
-        return -errno;
-    r = journal_pread(t->j->cfg.io, f->fd, t->buf + to, len, at);
-    journal_file_unref(&f);
-    return r;
-}
-
-/* 0; 1: it is damaged; -errno. */
-static int tell(struct telling *t, struct journal_entry *e)
-{
-    int r = e->large ? verify_content(t->j, e) : 0;
-
-    if (r)
-        return r;
-    r = read_into(t, e->segment, (uint64_t)e->at + FORMAT_HEADER + FORMAT_WORD, e->meta_len, 0);
-    if (r == 0 && e->state_segment)
-        r = read_into(t, e->state_segment, (uint64_t)e->state_at + FORMAT_HEADER, e->state_len,
-                      e->meta_len);
-    if (r < 0)
-        return r == -EIO ? 1 : r;
-    if (e->large)
-        idmap_set(t->j->files, e->base.id, t->j);
-    if (t->replay)
-        t->replay(t->ctx, e->base.id, &e->base, t->buf, e->meta_len,
-                  e->state_segment ? t->buf + e->meta_len : NULL,
-                  e->state_segment ? e->state_len : 0, e->base.size);
-    return 0;
-}
-
-/* Not delivered, and never deleted: its segment is evidence. */
-static void give_up(struct replay *rp, struct journal_entry *e)
-{
-    struct journal *j = rp->j;
     char id[14], name[FORMAT_NAME_LEN + 1];
 
     format_content_name(name, e->base.id);
@@ -524,36 +501,12 @@ static void give_up(struct replay *rp, struct journal_entry *e)
     if (!e->segment->damaged)
         j->stats.damaged_segments++;
     e->segment->damaged = 1;
-    idmap_del(rp->ids, e->base.id);
     entry_free(j, e);
 }
 
-static int tell_all(struct replay *rp, spool_replay_cb *replay, void *ctx)
+int journal_scan(struct journal *j, struct replay_found *ret, char *why, size_t why_size)
 {
-    struct telling t = { .j = rp->j, .replay = replay, .ctx = ctx, .buf_size = 4096 };
-    size_t n;
-    struct journal_entry **v = sorted_entries(rp->j, &n);
-    int r = 0;
-
-    t.buf = mem_alloc(t.buf_size);
-    for (size_t i = 0; i < n && r >= 0; i++) {
-        r = tell(&t, v[i]);
-        if (r > 0)
-            give_up(rp, v[i]);
-    }
-    if (r < 0)
-        snprintf(rp->why, rp->why_size, "cannot read the messages in %s: %s", rp->j->path,
-                 strerror(-r));
-    free(v);
-    free(t.buf);
-    return r < 0 ? r : 0;
-}
-
-int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct replay_end *ret,
-                   char *why, size_t why_size)
-{
-    struct replay rp = { .j = j, .why = why, .why_size = why_size };
-    int64_t began = clock_mono();
+    struct replay rp = { .j = j, .lowest = UINT32_MAX, .why = why, .why_size = why_size };
     int r;
 
     rp.ids = idmap_new();
@@ -561,15 +514,57 @@ int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct
     r = replay_segments(&rp);
     idmap_each(rp.early, free);
     idmap_free(&rp.early);
-    if (r == 0)
-        r = tell_all(&rp, replay, ctx);
-    if (r == 0)
-        verify_orphans(j, rp.ids, rp.aside || j->stats.damaged_segments);
-    idmap_free(&rp.ids);
     free(rp.seqs);
-    if (r < 0)
+    if (r < 0) {
+        idmap_free(&rp.ids);
         return r;
-    j->stats.replay_usec = (uint64_t)(clock_mono() - began);
-    *ret = rp.end;
+    }
+    *ret = (struct replay_found){ .ids = rp.ids, .aside = rp.aside, .end = rp.end };
+    ret->v = sorted_entries(j, &ret->n);
+    j->replayed = rp.end.last_seq;
     return 0;
+}
+
+/* Reads the files of large messages. What is damaged is no longer among what was found. */
+static int verify_all(struct journal *j, struct replay_found *found)
+{
+    size_t kept = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < found->n; i++) {
+        struct journal_entry *e = found->v[i];
+
+        if (r >= 0 && e->large)
+            r = atomic_load(&j->abandon) ? -ECANCELED : verify_content(j, e);
+        if (r > 0) {
+            idmap_del(found->ids, e->base.id);
+            journal_give_up(j, e);
+            r = 0;
+            continue;
+        }
+        found->v[kept++] = e;
+        if (e->large)
+            idmap_set(j->files, e->base.id, j);
+    }
+    found->n = kept;
+    return r;
+}
+
+int journal_verify(struct journal *j, struct replay_found *found, char *why, size_t why_size)
+{
+    int r = verify_all(j, found);
+
+    if (r < 0) {
+        snprintf(why, why_size, "cannot read the messages in %s: %s", j->path, strerror(-r));
+        return r;
+    }
+    verify_orphans(j, found->ids, found->aside || j->stats.damaged_segments);
+    return 0;
+}
+
+void journal_found_free(struct replay_found *found)
+{
+    idmap_free(&found->ids);
+    free(found->v);
+    found->v = NULL;
 }

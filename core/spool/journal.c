@@ -299,23 +299,27 @@ static void free_books(struct journal *j)
     idmap_free(&j->files);
 }
 
-static void journal_close(struct spool *s)
+static int close_shard(struct journal *j, int remove)
 {
-    struct journal *j = CONTAINER(s, struct journal, spool);
     const struct spool_io *io = j->cfg.io;
+    int removed = 0;
 
     j->closing = 1;
+    load_end(j);
     if (j->writer) {
         drain(j);
         loop_forget(&j->hand_task);
         loop_forget(&j->compact.task);
         loop_cancel(&j->tick);
         loop_cancel(&j->room_timer);
-        event_free(j->wake);
+        if (j->wake)
+            event_free(j->wake);
         writer_stop(j->writer);
         collect(j); /* it may have begun or sealed a segment last */
         writer_free(&j->writer);
     }
+    if (remove)
+        removed = remove_shard(j);
     free_books(j);
     if (j->content_dir >= 0)
         io->close(io->ctx, j->content_dir);
@@ -325,12 +329,30 @@ static void journal_close(struct spool *s)
         io->close(io->ctx, j->dir);
     free(j->path);
     free(j);
+    return removed;
+}
+
+static void journal_close(struct spool *s)
+{
+    close_shard(CONTAINER(s, struct journal, spool), 0);
+}
+
+static void journal_abandon(struct spool *s)
+{
+    atomic_store(&CONTAINER(s, struct journal, spool)->abandon, 1);
+}
+
+static int journal_remove(struct spool *s)
+{
+    return close_shard(CONTAINER(s, struct journal, spool), 1);
 }
 
 /* --- opening --- */
 
 static const struct spool_ops journal_ops = {
     .close = journal_close,
+    .remove = journal_remove,
+    .abandon = journal_abandon,
     .new_id = new_id,
     .put_new = journal_put_new,
     .put_write = journal_put_write,
@@ -447,15 +469,7 @@ static int sync_name(struct journal *j)
 
 static int open_folders(struct journal *j, char *why, size_t why_size)
 {
-    int r;
-
-    j->dir = open_folder(j, AT_FDCWD, j->path);
-    if (j->dir < 0)
-        return explain(why, why_size, "cannot open", j->path, j->dir);
-    r = take_lock(j, why, why_size);
-    if (r < 0)
-        return r;
-    r = j->loop ? sync_name(j) : 0;
+    int r = j->loop ? sync_name(j) : 0;
     if (r < 0)
         return explain(why, why_size, "cannot make durable the name of", j->path, r);
     j->content_dir = open_folder(j, j->dir, "content");
@@ -466,7 +480,7 @@ static int open_folders(struct journal *j, char *why, size_t why_size)
     return 0;
 }
 
-static void go(struct journal *j, const struct replay_end *end)
+void journal_write(struct journal *j, const struct replay_end *end)
 {
     struct writer_config cfg = {
         .io = j->cfg.io,
@@ -483,6 +497,10 @@ static void go(struct journal *j, const struct replay_end *end)
     };
 
     j->writer = writer_new(&cfg);
+}
+
+void journal_go(struct journal *j)
+{
     j->wake = event_new(loop_base(j->loop), j->writer->event_fd, EV_READ | EV_PERSIST, on_wake, j);
     if (!j->wake || event_add(j->wake, NULL))
         abort(); /* libevent has no memory for one event */
@@ -490,22 +508,73 @@ static void go(struct journal *j, const struct replay_end *end)
     tick(j);
 }
 
-int journal_open(const struct spool_config *cfg, struct loop *loop, spool_replay_cb *replay,
-                 void *ctx, struct spool **ret, char *why, size_t why_size)
+static int begin(const struct spool_config *cfg, struct loop *loop, struct journal **ret, char *why,
+                 size_t why_size)
 {
     struct journal *j = journal_new(cfg, loop);
-    struct replay_end end = { 0 };
-    int r = open_folders(j, why, why_size);
+    int r = 0;
 
+    j->dir = open_folder(j, AT_FDCWD, j->path);
+    if (j->dir < 0)
+        r = explain(why, why_size, "cannot open", j->path, j->dir);
     if (r == 0)
-        r = journal_replay(j, replay, ctx, &end, why, why_size);
+        r = take_lock(j, why, why_size);
     if (r < 0) {
         journal_close(&j->spool);
         return r;
     }
-    j->replayed = end.last_seq;
-    if (loop)
-        go(j, &end);
+    *ret = j;
+    return 0;
+}
+
+int journal_prepare(struct journal *j, char *why, size_t why_size)
+{
+    int r = open_folders(j, why, why_size);
+
+    if (r < 0)
+        return r;
+    r = split_finish(j);
+    if (r == -EBADMSG)
+        snprintf(why, why_size,
+                 "%s/" JOURNAL_RANGE_NAME " is damaged: without it nobody knows which messages are "
+                 "this shard's",
+                 j->path);
+    else if (r < 0)
+        explain(why, why_size, "cannot finish the split of", j->path, r);
+    return r;
+}
+
+int journal_open(const struct spool_config *cfg, struct loop *loop, spool_replay_cb *replay,
+                 void *ctx, struct spool **ret, char *why, size_t why_size)
+{
+    struct replay_end end = { 0 };
+    struct journal *j;
+    int r = begin(cfg, loop, &j, why, why_size);
+
+    if (r < 0)
+        return r;
+    r = load_now(j, replay, ctx, &end, why, why_size);
+    if (r < 0) {
+        journal_close(&j->spool);
+        return r;
+    }
+    if (loop) {
+        journal_write(j, &end);
+        journal_go(j);
+    }
+    *ret = &j->spool;
+    return 0;
+}
+
+int journal_adopt(const struct spool_config *cfg, struct loop *loop,
+                  const struct spool_adoption *what, struct spool **ret, char *why, size_t why_size)
+{
+    struct journal *j;
+    int r = begin(cfg, loop, &j, why, why_size);
+
+    if (r < 0)
+        return r;
+    load_begin(j, what);
     *ret = &j->spool;
     return 0;
 }

@@ -96,10 +96,29 @@ struct request_queue {
     struct request *head, *tail;
 };
 
+/* Which messages of segments that are shared with other shards are this one's: journal-range.c */
+#define JOURNAL_RULES_MAX  8u
+#define JOURNAL_RANGE_NAME "range"
+struct range_rule { /* of the segments up to that one, ids from first to last */
+    uint32_t upto;
+    uint64_t first, last;
+};
+struct range {
+    struct range_rule v[JOURNAL_RULES_MAX];
+    unsigned          n;
+};
+
+struct journal_load;
+
 struct compaction {
     struct segment *victim;
     unsigned        in_flight; /* records of the slice that is under way */
     struct loop_task task;
+};
+
+struct journal_part {
+    unsigned number;
+    uint64_t messages;
 };
 
 struct journal {
@@ -123,6 +142,12 @@ struct journal {
     struct event        *wake;
     uint64_t             outstanding; /* requests that have not come back */
     int                  closing;     /* 1: no more callbacks */
+
+    struct range         range;
+    struct journal_load *load;    /* NULL: it is open, and all was told */
+    atomic_int           abandon; /* 1: what a thread does for the load is not wanted any more */
+    struct journal_part  parts[SPOOL_PARTS_MAX]; /* made when it was opened */
+    unsigned             parts_n;
 
     struct compaction  compact;
     struct loop_timer *tick, *room_timer;
@@ -201,13 +226,52 @@ int  verify_content(struct journal *j, struct journal_entry *e); /* 0; 1: damage
 int  verify_bytes(const struct spool_io *io, int fd, const struct format_large *l);
 void verify_orphans(struct journal *j, const struct idmap *live, int damage);
 
-/* journal-replay.c: fills in j->segments and entries. 0, or -errno with why. */
+/* journal-replay.c: fills in j->segments and entries. Until the journal is open nobody else knows
+ * it, so all of this may be done on any thread. 0, or -errno with why. */
 struct replay_end { /* for the writer, which goes on behind it */
     uint32_t last_seq;
     uint32_t last_synced; /* so much of that segment is good */
     uint32_t bad_from;    /* it could not be synced: its number */
 };
-int journal_replay(struct journal *j, spool_replay_cb *replay, void *ctx, struct replay_end *ret,
-                   char *why, size_t why_size);
+struct replay_found {
+    struct journal_entry **v; /* what is live, by id */
+    size_t                 n;
+    struct idmap          *ids; /* the same */
+    int                    aside; /* 1: there are segments that were set aside */
+    struct replay_end      end;
+};
+int  journal_scan(struct journal *j, struct replay_found *ret, char *why, size_t why_size);
+int  journal_verify(struct journal *j, struct replay_found *found, char *why, size_t why_size);
+void journal_found_free(struct replay_found *found);
+/* Damaged: not delivered, and never deleted, since its segment is evidence. */
+void journal_give_up(struct journal *j, struct journal_entry *e);
+
+/* journal-range.c */
+int  range_has(const struct range *r, uint32_t seq, uint64_t id);
+int  range_add(struct range *r, uint32_t upto, uint64_t first, uint64_t last); /* 0, -E2BIG */
+void range_forget(struct range *r, uint32_t lowest); /* what is about older segments only */
+/* The file in that folder; none: no rules. -EBADMSG: it is damaged. */
+int  range_read(const struct spool_io *io, int dir, const char *name, struct range *ret);
+int  range_write(const struct spool_io *io, int dir, const struct range *r);
+
+/* journal-split.c: before anything is written. 0, or -errno: the shard must not be used now.
+ * finish: what a crash has interrupted, and j->range. split: gives all but the first part away, if
+ * that can be done; what is left is in found. */
+int split_finish(struct journal *j);
+int journal_split(struct journal *j, struct replay_found *found, unsigned parts);
+
+/* journal-remove.c: 1: the folder of an empty shard, which is locked still, has gone. */
+int remove_shard(struct journal *j);
+
+/* journal-load.c: tells who opens a journal what is in it: at once, or little by little. */
+int  load_now(struct journal *j, spool_replay_cb *replay, void *ctx, struct replay_end *ret,
+              char *why, size_t why_size);
+void load_begin(struct journal *j, const struct spool_adoption *what);
+void load_end(struct journal *j); /* waits for a thread that is at it */
+
+/* journal.c. prepare: the lock is held; folders, and no split is left half done. */
+int  journal_prepare(struct journal *j, char *why, size_t why_size);
+void journal_write(struct journal *j, const struct replay_end *end); /* makes the writer */
+void journal_go(struct journal *j);                                  /* listens to it */
 
 #endif

@@ -9,6 +9,12 @@ int spool_open(const struct spool_config *cfg, struct loop *loop, spool_replay_c
     return journal_open(cfg, loop, replay, ctx, ret, why, why_size);
 }
 
+int spool_adopt(const struct spool_config *cfg, struct loop *loop,
+                const struct spool_adoption *what, struct spool **ret, char *why, size_t why_size)
+{
+    return journal_adopt(cfg, loop, what, ret, why, why_size);
+}
+
 void spool_close(struct spool **s)
 {
     struct spool *was = *s;
@@ -16,6 +22,19 @@ void spool_close(struct spool **s)
     *s = NULL;
     if (was)
         was->ops->close(was);
+}
+
+void spool_abandon(struct spool *s)
+{
+    s->ops->abandon(s);
+}
+
+int spool_remove(struct spool **s)
+{
+    struct spool *was = *s;
+
+    *s = NULL;
+    return was ? was->ops->remove(was) : 0;
 }
 
 uint64_t spool_new_id(struct spool *s)

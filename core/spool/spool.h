@@ -61,8 +61,48 @@ struct spool_stats {
  * spool_content work. */
 int  spool_open(const struct spool_config *cfg, struct loop *loop, spool_replay_cb *replay,
                 void *ctx, struct spool **ret, char *why, size_t why_size);
+
+/* The same for a shard that may be long, without holding up the loop: what another left behind.
+ * The lock is taken at once: 0, or -errno with why. All is read on a thread of the pool; what is in
+ * it is told in small lots, one in a turn. A shard with `least` messages or more is split there
+ * into `parts` (up to SPOOL_PARTS_MAX; below 2: never): this one keeps the first, each of the
+ * others is now a shard of its own beside it, which nobody has.
+ *
+ * From the loop, in this order, and not before the call has returned:
+ *   part: this shard was made (also when a crash had interrupted the one who wanted it);
+ *   opened: 0: the spool can be used, and what is told may be delivered; -errno: it could not be
+ *     opened, with why: close it;
+ *   replay: as above, but after opened;
+ *   told: that was the last.
+ * spool_close may be called at any time, from opened and told too: then nothing more is called. */
+#define SPOOL_PARTS_MAX 64u
+struct spool_adoption {
+    void            *ctx;
+    unsigned         parts;
+    uint64_t         least;
+    void           (*part)(void *ctx, unsigned number, uint64_t messages); /* may be NULL */
+    void           (*opened)(void *ctx, int result, const char *why);
+    spool_replay_cb *replay;
+    void           (*told)(void *ctx);
+};
+int spool_adopt(const struct spool_config *cfg, struct loop *loop,
+                const struct spool_adoption *what, struct spool **ret, char *why, size_t why_size);
+
+/* Nothing more is told; opened is called if it was not. What was told works as before. */
+void spool_abandon(struct spool *s);
+
+/* Shards are folders beside each other, by number. In one that is being split there may be a folder
+ * SPOOL_SPLIT, and in that shards whose names are numbers, for who only reads. */
+#define SPOOL_SPLIT "split"
+#define SPOOL_SHARDS     256u /* eight bits of every id */
+#define SPOOL_SHARD_NAME 12u
+void spool_shard_name(char out[SPOOL_SHARD_NAME], unsigned number);
+
 /* Writes and syncs what is under way (blocking, without completions), releases the lock. */
 void spool_close(struct spool **s);
+/* The same; and if nothing is in it, neither mail nor what was set aside, the shard's folder goes
+ * too: 1. Else 0. */
+int spool_remove(struct spool **s);
 
 uint64_t spool_new_id(struct spool *s); /* unique, ascending: time in microseconds and shard */
 

@@ -14,6 +14,7 @@
 #ifndef POSTERN_PLUGIN_H
 #define POSTERN_PLUGIN_H
 
+#include <postern/directory.h>
 #include <postern/option.h>
 #include <postern/services.h>
 #include <postern/types.h>
@@ -72,6 +73,8 @@ struct postern_plugin {
                        size_t why_size);
 
     uint64_t flags; /* POSTERN_PLUGIN_*; since 1.1                                                */
+
+    const struct postern_directory_ops *directory; /* since 1.1                                   */
 };
 
 /* Everything that this plugin writes is the value of an option that says so (POSTERN_OPT_WRITES),

@@ -12,6 +12,7 @@ typedef struct postern_submit  postern_submit;  /* one message on its way into t
 typedef struct postern_stream  postern_stream;  /* one connection                               */
 typedef struct postern_tls     postern_tls;     /* certificates and policy for streams          */
 typedef struct postern_content postern_content; /* the content of a message: headers and body   */
+typedef struct postern_lookup  postern_lookup;  /* one question to a directory (since 1.1)      */
 
 /* Completion of an asynchronous call: exactly once, from the loop, never before the call that
  * started it has returned. result is 0 or -errno unless the call says otherwise. */

@@ -2,9 +2,9 @@
  *
  *   bench-route [RULES [DECISIONS]]
  *
- * The rules are of all kinds that operators write: domains, ends of domains, addresses, users in any
- * domain, senders, and a few with wildcards that no index can sort out. Prints seconds, microseconds
- * and bytes. */
+ * The rules are of all kinds that operators write: domains, ends of domains, addresses, users in
+ * any domain, senders, and a few with wildcards that no index can sort out. Prints seconds,
+ * microseconds and bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -13,9 +13,10 @@
 
 #include "fake/fakespool.h"
 #include "log/log.h"
-#include "queue/queue.h"
+#include "queue/private.h"
 #include "util/clock.h"
 #include "util/mem.h"
+#include "util/text.h"
 
 #define MAX_JOBS 4096
 
@@ -196,6 +197,19 @@ static json_int_t waiting(struct fixture *f, enum wait_reason reason)
     return n;
 }
 
+/* Until all were looked at. */
+static size_t act(struct fixture *f, const struct queue_filter *filter, enum queue_action action,
+                  const char *why)
+{
+    uint64_t from = 0;
+    size_t n = 0;
+
+    do
+        n += queue_act(f->queue, filter, action, why, "test", from, &from);
+    while (from);
+    return n;
+}
+
 /* --- the tests --- */
 
 static void a_delivered_message_leaves_the_spool(void **state)
@@ -354,7 +368,7 @@ static void an_operator_who_has_made_room_has_the_reports_written_at_once(void *
     turns(&f, 4);
     assert_int_equal(waiting(&f, WAIT_SPOOL), 1);
     fakespool_fail_puts(f.spool, 0);
-    assert_int_equal(queue_act(f.queue, &all, QUEUE_RETRY, NULL, "test"), 1);
+    assert_int_equal(act(&f, &all, QUEUE_RETRY, NULL), 1);
     turns(&f, 4);
     assert_int_equal(waiting(&f, WAIT_SPOOL), 0);
     assert_int_equal(count(&f, "bounced"), 1);
@@ -538,23 +552,23 @@ static void operators_hold_release_retry_and_remove(void **state)
     start(&f, CONFIG("", ""));
     add(&f, "s@x.test", 2, (const char *const[]){ "a@y.test", "b@z.test" });
     turns(&f, 2);
-    assert_int_equal(queue_act(f.queue, &all, QUEUE_HOLD, NULL, "test"), 0); /* both in flight */
+    assert_int_equal(act(&f, &all, QUEUE_HOLD, NULL), 0); /* both in flight */
     settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
     turns(&f, 2);
-    assert_int_equal(queue_act(f.queue, &y, QUEUE_HOLD, "wait for Bob", "test"), 1);
+    assert_int_equal(act(&f, &y, QUEUE_HOLD, "wait for Bob"), 1);
     list = queue_list(f.queue, &held, 0, 10, &next);
     assert_int_equal(json_array_size(list), 1);
     json_decref(list);
-    assert_int_equal(queue_act(f.queue, &all, QUEUE_RETRY, NULL, "test"), 1);
+    assert_int_equal(act(&f, &all, QUEUE_RETRY, NULL), 1);
     turns(&f, 3);
     assert_int_equal(f.n, 1);
     assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "b@z.test");
-    assert_int_equal(queue_act(f.queue, &held, QUEUE_RELEASE, NULL, "test"), 1);
+    assert_int_equal(act(&f, &held, QUEUE_RELEASE, NULL), 1);
     turns(&f, 3);
     assert_int_equal(f.n, 2);
     settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 busy");
     turns(&f, 2);
-    assert_int_equal(queue_act(f.queue, &all, QUEUE_REMOVE, NULL, "test"), 2);
+    assert_int_equal(act(&f, &all, QUEUE_REMOVE, NULL), 2);
     turns(&f, 2);
     assert_int_equal(fakespool_live(f.spool), 0);
     stop(&f);
@@ -670,7 +684,7 @@ static void a_message_may_be_removed_while_its_job_waits_for_its_turn(void **sta
     turns(&f, 2);
     assert_int_equal(f.n, 1);
     assert_int_equal(waiting(&f, WAIT_LIMIT), 1);
-    assert_int_equal(queue_act(f.queue, &second, QUEUE_REMOVE, NULL, "test"), 1);
+    assert_int_equal(act(&f, &second, QUEUE_REMOVE, NULL), 1);
     assert_int_equal(waiting(&f, WAIT_LIMIT), 0);
     assert_int_equal(listed(&f), 1);
     settle_all(&f, POSTERN_DELIVERED, 0, "250");
@@ -692,7 +706,7 @@ static void a_removed_message_goes_too_when_its_destination_dies(void **state)
     add1(&f, "s@x.test", "first@y.test");
     add1(&f, "s@x.test", "second@y.test");
     turns(&f, 2);
-    queue_act(f.queue, &second, QUEUE_REMOVE, NULL, "test");
+    act(&f, &second, QUEUE_REMOVE, NULL);
     settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "connection refused");
     turns(&f, 4);
     assert_int_equal(fakespool_live(f.spool), 1);
@@ -711,7 +725,7 @@ static void a_recipient_held_while_its_job_waits_is_not_sent_until_released(void
     add1(&f, "s@x.test", "first@y.test");
     add(&f, "s@x.test", 2, two);
     turns(&f, 2);
-    assert_int_equal(queue_act(f.queue, &a, QUEUE_HOLD, NULL, "test"), 1);
+    assert_int_equal(act(&f, &a, QUEUE_HOLD, NULL), 1);
     settle_all(&f, POSTERN_DELIVERED, 0, "250");
     turns(&f, 3);
     assert_int_equal(f.n, 1);
@@ -720,7 +734,7 @@ static void a_recipient_held_while_its_job_waits_is_not_sent_until_released(void
     settle_all(&f, POSTERN_DELIVERED, 0, "250");
     turns(&f, 3);
     assert_int_equal(fakespool_live(f.spool), 1);
-    assert_int_equal(queue_act(f.queue, &a, QUEUE_RELEASE, NULL, "test"), 1);
+    assert_int_equal(act(&f, &a, QUEUE_RELEASE, NULL), 1);
     turns(&f, 3);
     assert_int_equal(f.n, 1);
     assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "a@y.test");
@@ -872,12 +886,10 @@ static void a_message_whose_outcomes_are_all_known_leaves_after_a_restart(void *
     f.n = 0;
     turns(&f, 3);
     /* Removed while its job waits behind the other's: written as removed, not yet as done. */
-    queue_act(f.queue, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_RETRY, NULL,
-              "test");
+    act(&f, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_RETRY, NULL);
     turns(&f, 2);
     assert_int_equal(waiting(&f, WAIT_LIMIT), 1);
-    queue_act(f.queue, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_REMOVE, NULL,
-              "test");
+    act(&f, &(struct queue_filter){ .recipient = "b@two.test" }, QUEUE_REMOVE, NULL);
     assert_int_equal(fakespool_live(f.spool), 2);
     replay(&f, &g, 2, two);
     turns(&g, 2);
@@ -939,7 +951,7 @@ static void no_bytes_of_a_state_do_harm(void **state)
     log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });
     assert_int_equal(count(&g, "messages"), 3 * (json_int_t)saved->len);
     assert_in_range(all_waiting(&g), 1, 2 * 3 * saved->len);
-    queue_act(g.queue, &(struct queue_filter){ .all = 1 }, QUEUE_REMOVE, NULL, "test");
+    act(&g, &(struct queue_filter){ .all = 1 }, QUEUE_REMOVE, NULL);
     turns(&g, 200);
     assert_int_equal(all_waiting(&g), 0); /* the counts did not drift */
     assert_int_equal(count(&g, "messages"), 0);
@@ -1047,28 +1059,315 @@ static void status_names_the_largest_destinations(void **state)
     stop(&f);
 }
 
-static void a_shard_that_cannot_be_adopted_after_all_leaves_nothing(void **state)
+/* --- adopted shards --- */
+
+static void tell(struct fixture *f, struct queue_adoption *a, uint64_t id, const char *rcpt)
 {
-    static const char *const rcpts[] = { "a@y.test" };
-    struct fixture f;
+    const char *rcpts[] = { rcpt };
     struct buf meta = { 0 };
     struct envelope *e = envelope_new(&(struct envelope_new){
         .received_usec = clock_wall(), .sender = "s@x.test", .rcpt_n = 1, .rcpts = rcpts });
 
-    (void)state;
     envelope_encode(e, &meta);
     free(e);
+    queue_adopt(a, id, fakespool_add(f->spool, id, "x"), meta.data, meta.len, NULL, 0, 1);
+    buf_free(&meta);
+}
+
+static void what_was_told_of_a_shard_is_delivered_while_the_rest_is_told(void **state)
+{
+    struct fixture f;
+    struct queue_adoption *a = NULL;
+
+    (void)state;
     start(&f, CONFIG("", ""));
     add1(&f, "s@x.test", "own@y.test");
-    assert_int_equal(queue_adopt_begin(f.queue), 0);
-    queue_replay(f.queue, 500, fakespool_add(f.spool, 500, "x"), meta.data, meta.len, NULL, 0, 1);
-    assert_int_equal(count(&f, "messages"), 2);
-    queue_adopt_end(f.queue, NULL);
-    assert_int_equal(count(&f, "messages"), 1);
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), 0);
+    for (uint64_t id = 100; id < 200; id++) {
+        char rcpt[32];
+
+        snprintf(rcpt, sizeof rcpt, "u%d@d%d.test", (int)id, (int)id);
+        tell(&f, a, id, rcpt);
+        if (id % 3 == 0) { /* the last one told may be gone before the next */
+            turns(&f, 3);
+            settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+            turns(&f, 1);
+        }
+    }
+    queue_adopt_end(&a);
+    assert_null(a);
+    turns(&f, 3);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(count(&f, "messages"), 0);
+    assert_int_equal(count(&f, "delivered"), 101);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void two_shards_told_in_turn_keep_the_order_of_ids(void **state)
+{
+    struct fixture f;
+    struct queue_adoption *a = NULL, *b = NULL;
+    uint64_t next, before = 0;
+    json_t *list, *m;
+    size_t i;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"*\",\"hold\":\"why\"}],"));
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), 0);
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &b), 0);
+    for (uint64_t id = 100; id < 160; id += 2) {
+        tell(&f, a, id, "a@y.test");
+        tell(&f, b, 1000 - id, "b@y.test"); /* not even ascending */
+        if (id == 120)
+            add1(&f, "s@x.test", "own@y.test");
+    }
+    queue_adopt_end(&b);
+    queue_adopt_end(&a);
+    list = queue_list(f.queue, &(struct queue_filter){ .all = 1 }, 0, 1000, &next);
+    assert_int_equal(json_array_size(list), 61);
+    json_array_foreach (list, i, m) {
+        uint64_t id;
+
+        assert_int_equal(text_id_parse(json_string_value(json_object_get(m, "id")), &id), 0);
+        assert_true(id > before);
+        before = id;
+    }
+    json_decref(list);
+    stop(&f);
+}
+
+static void a_message_in_two_shards_is_delivered_from_one(void **state)
+{
+    struct fixture f;
+    struct queue_adoption *a = NULL;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), 0);
+    tell(&f, a, 100, "a@y.test");
+    tell(&f, a, 100, "a@y.test");
+    queue_adopt_end(&a);
     turns(&f, 2);
     assert_int_equal(f.n, 1);
-    assert_string_equal(queue_job_rcpt(f.jobs[0], 0), "own@y.test");
-    buf_free(&meta);
+    assert_int_equal(count(&f, "messages"), 1);
+    assert_int_equal(fakespool_live(f.spool), 2);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 1); /* nothing is dropped */
+    stop(&f);
+}
+
+static void a_marked_message_is_held_as_soon_as_it_is_told(void **state)
+{
+    struct fixture f;
+    struct queue_adoption *a = NULL;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    queue_quarantine(f.queue, 101, "it kills");
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), 0);
+    for (uint64_t id = 100; id < 103; id++)
+        tell(&f, a, id, "a@y.test");
+    turns(&f, 2);
+    assert_int_equal(f.n, 2);
+    assert_int_equal(waiting(&f, WAIT_HELD), 1);
+    queue_adopt_end(&a);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 2);
+    assert_int_equal(count(&f, "messages"), 1);
+    stop(&f);
+}
+
+static void spools_have_a_limit_and_a_place_is_free_again(void **state)
+{
+    struct fixture f;
+    struct queue_adoption *a = NULL;
+    struct spool *others[QUEUE_SPOOLS];
+    int n = 0;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    for (; n < (int)QUEUE_SPOOLS - 1; n++) {
+        others[n] = fakespool_new(f.loop);
+        assert_int_equal(queue_adopt_begin(f.queue, others[n], &a), 0);
+        queue_adopt_end(&a);
+    }
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), -EMFILE);
+    queue_spool_forget(f.queue, others[3]);
+    assert_int_equal(queue_adopt_begin(f.queue, f.spool, &a), 0);
+    queue_adopt_end(&a);
+    while (n--)
+        fakespool_free(&others[n]);
+    stop(&f);
+}
+
+/* --- more than a destination takes --- */
+
+#define MANY 3000 /* thrice the window */
+
+struct most {
+    size_t jobs, parked;
+};
+
+static void look_at(void *ctx, const char *key, void *value)
+{
+    struct most *most = ctx;
+    const struct qdest *d = value;
+
+    (void)key;
+    if (d->waiting_n > most->jobs)
+        most->jobs = d->waiting_n;
+    most->parked += d->parked.n;
+}
+
+static struct most most_of(struct fixture *f)
+{
+    struct most most = { 0, 0 };
+
+    map_each(f->queue->dests, look_at, &most);
+    return most;
+}
+
+static void add_many(struct fixture *f, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char rcpt[32];
+
+        snprintf(rcpt, sizeof rcpt, "u%d@y.test", i);
+        add1(f, "s@x.test", rcpt);
+    }
+    turns(f, n / 64); /* all were routed */
+}
+
+static void a_long_line_for_one_destination_is_no_crowd_of_jobs(void **state)
+{
+    struct fixture f;
+    unsigned char seen[MANY] = { 0 };
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":50,\"concurrency\":100", ""));
+    add_many(&f, MANY);
+    assert_int_equal(f.n, 50);
+    assert_int_equal(most_of(&f).jobs, QUEUE_WINDOW);
+    assert_int_equal(most_of(&f).parked, MANY - 50 - QUEUE_WINDOW);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), MANY - 50);
+    for (int i = 0; i < 2 * MANY / 50 && f.n; i++) {
+        for (size_t k = 0; k < f.n; k++)
+            seen[atoi(queue_job_rcpt(f.jobs[k], 0) + 1)]++;
+        settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(&f, 12);
+        assert_true(most_of(&f).jobs <= QUEUE_WINDOW);
+    }
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(seen[i], 1);
+    assert_int_equal(count(&f, "messages"), 0);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_int_equal(map_count(f.queue->dests), 0);
+    stop(&f);
+}
+
+static void a_destination_that_dies_sends_its_whole_line_back(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("\"destination_concurrency\":1,\"dead_min\":\"1h\",\"dead_max\":\"1h\"", ""));
+    add_many(&f, MANY);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "refused");
+    turns(&f, MANY / 64);
+    assert_int_equal(most_of(&f).parked, 0);
+    assert_int_equal(most_of(&f).jobs, 0);
+    assert_int_equal(waiting(&f, WAIT_LIMIT), 0);
+    assert_int_equal(waiting(&f, WAIT_HOST_DEAD) + waiting(&f, WAIT_BACKOFF), MANY);
+    assert_int_equal(f.n, 0);
+    /* And comes again when an operator knows better: one to probe, then all. */
+    assert_int_equal(act(&f, &(struct queue_filter){ .all = 1 }, QUEUE_RETRY, NULL), MANY);
+    turns(&f, MANY / 64);
+    assert_int_equal(f.n, 1);
+    for (int i = 0; i < MANY && f.n; i++) {
+        settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(&f, 2);
+    }
+    assert_int_equal(count(&f, "messages"), 0);
+    stop(&f);
+}
+
+static void a_message_in_line_can_be_held_removed_and_in_two_lines(void **state)
+{
+    static const char *const two[] = { "last@y.test", "last@z.test", "last@q.test" };
+    struct fixture f;
+    unsigned sent_two = 0;
+
+    (void)state;
+    start(&f,
+          CONFIG("\"destination_concurrency\":10",
+                 "\"rules\":[{\"domain\":\"q.test\",\"fail\":\"why\"}],"));
+    add_many(&f, 1200);
+    for (int i = 0; i < 1200; i++)
+        add1(&f, "s@x.test", "any@z.test");
+    add(&f, "s@x.test", 3, two); /* one fails at once: reported when the others are over */
+    turns(&f, 40);
+    assert_int_equal(
+        act(&f, &(struct queue_filter){ .recipient = "u1150@y.test" }, QUEUE_REMOVE, NULL), 1);
+    assert_int_equal(
+        act(&f, &(struct queue_filter){ .recipient = "u1160@y.test" }, QUEUE_HOLD, NULL), 1);
+    assert_int_equal(
+        act(&f, &(struct queue_filter){ .recipient = "u1170@y.test" }, QUEUE_HOLD, NULL), 1);
+    assert_int_equal(
+        act(&f, &(struct queue_filter){ .recipient = "u1170@y.test" }, QUEUE_RELEASE, NULL), 1);
+    assert_int_equal(count(&f, "bounced"), 0);
+    for (int i = 0; i < 400 && f.n; i++) {
+        for (size_t k = 0; k < f.n; k++) {
+            const char *rcpt = queue_job_rcpt(f.jobs[k], 0);
+
+            assert_string_not_equal(rcpt, "u1150@y.test");
+            assert_string_not_equal(rcpt, "u1160@y.test");
+            sent_two += !strncmp(rcpt, "last@", 5);
+        }
+        settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(&f, 12);
+    }
+    assert_int_equal(sent_two, 2);
+    assert_int_equal(count(&f, "bounced"), 1);
+    assert_int_equal(count(&f, "messages"), 1); /* that is on hold */
+    assert_int_equal(act(&f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL), 1);
+    turns(&f, 3);
+    assert_int_equal(f.n, 1);
+    settle_all(&f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&f, 3);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void an_action_on_very_many_is_done_in_parts(void **state)
+{
+    struct queue_filter all = { .all = 1 }, some = { .recipient = "u1*@y.test" };
+    struct fixture f;
+    uint64_t from = 0;
+    size_t n = 0, parts = 0;
+
+    (void)state;
+    start(&f, CONFIG("", "\"rules\":[{\"domain\":\"*\",\"hold\":\"why\"}],"));
+    add_many(&f, 12000);
+    do { /* the one to go on with may have gone meanwhile */
+        n += queue_act(f.queue, &all, QUEUE_RELEASE, NULL, "test", from, &from);
+        parts++;
+        if (parts == 1) {
+            char id[16];
+
+            assert_int_not_equal(from, 0);
+            text_id(from, id, sizeof id);
+            assert_int_equal(act(&f, &(struct queue_filter){ .id = id }, QUEUE_REMOVE, NULL), 1);
+        }
+    } while (from);
+    assert_int_equal(parts, 3);
+    assert_int_equal(n, 11999);
+    turns(&f, 200);
+    n = act(&f, &some, QUEUE_REMOVE, NULL);
+    assert_in_range(n, 3110, 3111);
+    assert_int_equal(count(&f, "messages"), 11999 - n);
     stop(&f);
 }
 
@@ -1107,7 +1406,15 @@ int main(void)
         cmocka_unit_test(a_transport_that_settles_at_once_leaves_the_loop_to_others),
         cmocka_unit_test(a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing),
         cmocka_unit_test(status_names_the_largest_destinations),
-        cmocka_unit_test(a_shard_that_cannot_be_adopted_after_all_leaves_nothing),
+        cmocka_unit_test(what_was_told_of_a_shard_is_delivered_while_the_rest_is_told),
+        cmocka_unit_test(two_shards_told_in_turn_keep_the_order_of_ids),
+        cmocka_unit_test(a_message_in_two_shards_is_delivered_from_one),
+        cmocka_unit_test(a_marked_message_is_held_as_soon_as_it_is_told),
+        cmocka_unit_test(spools_have_a_limit_and_a_place_is_free_again),
+        cmocka_unit_test(a_long_line_for_one_destination_is_no_crowd_of_jobs),
+        cmocka_unit_test(a_destination_that_dies_sends_its_whole_line_back),
+        cmocka_unit_test(a_message_in_line_can_be_held_removed_and_in_two_lines),
+        cmocka_unit_test(an_action_on_very_many_is_done_in_parts),
     };
 
     /* The queue's own lines are for operators; here only the unexpected is of interest. */

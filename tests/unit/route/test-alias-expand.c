@@ -273,7 +273,7 @@ static void lists_can_be_left_to_a_transport(void **state)
     how = world_how(&w);
     how.keep_lists = 1;
     world_expect_how(&w, &how, "staff", "list staff@gw.example.com owner=boss@gw.example.com\n");
-    world_expect_how(&w, &how, "team", "include m\naddress ann@gw.example.com\n");
+    world_expect_how(&w, &how, "team", "address ann@gw.example.com\naddress x@far.example\n");
     world_done(&w);
 }
 

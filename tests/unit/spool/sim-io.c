@@ -10,8 +10,9 @@
 
 #include "util/mem.h"
 
-#define TOP     1
-#define CONTENT 2
+#define ROOT    0
+#define TOP     1 /* "/sim", which is there from the beginning, */
+#define CONTENT 2 /* and "/sim/content" */
 #define SECTOR  512u
 
 struct sim_file {
@@ -22,8 +23,9 @@ struct sim_file {
 
 struct sim_name {
     struct sim_name *next;
-    struct sim_file *file;
-    int folder;
+    struct sim_file *file; /* NULL: it is a folder's */
+    int dir;               /* the folder's number */
+    int folder;            /* that it stands in */
     char name[40];
 };
 
@@ -32,7 +34,8 @@ enum op_kind { OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_CREATE, OP_UNLINK, OP_RENAME, 
 struct sim_op {
     enum op_kind kind;
     struct sim_file *file;
-    int folder;
+    int dir; /* of what a name is created or renamed, if it is a folder */
+    int folder, to_folder;
     uint64_t at, len;
     char *data;
     char name[40], to[40];
@@ -57,7 +60,8 @@ static struct sim_name **name_find(struct sim_name **list, int folder, const cha
     return list;
 }
 
-static void name_set(struct sim_name **list, int folder, const char *name, struct sim_file *file)
+static void name_set(struct sim_name **list, int folder, const char *name, struct sim_file *file,
+                     int dir)
 {
     struct sim_name **at = name_find(list, folder, name);
 
@@ -67,6 +71,7 @@ static void name_set(struct sim_name **list, int folder, const char *name, struc
         snprintf((*at)->name, sizeof(*at)->name, "%s", name);
     }
     (*at)->file = file;
+    (*at)->dir = dir;
 }
 
 static void name_del(struct sim_name **list, int folder, const char *name)
@@ -84,7 +89,7 @@ static struct sim_name *names_copy(const struct sim_name *from)
     struct sim_name *to = NULL;
 
     for (; from; from = from->next)
-        name_set(&to, from->folder, from->name, from->file);
+        name_set(&to, from->folder, from->name, from->file, from->dir);
     return to;
 }
 
@@ -130,22 +135,70 @@ static struct sim_op *log_op(struct sim *sim, enum op_kind kind, struct sim_file
     return op;
 }
 
-static void log_name(struct sim *sim, enum op_kind kind, struct sim_file *file, int folder,
-                     const char *name, const char *to)
+static struct sim_op *log_name(struct sim *sim, enum op_kind kind, const struct sim_name *what)
 {
-    struct sim_op *op = log_op(sim, kind, file);
+    struct sim_op *op = log_op(sim, kind, what->file);
 
-    op->folder = folder;
-    snprintf(op->name, sizeof op->name, "%s", name);
-    snprintf(op->to, sizeof op->to, "%s", to ? to : "");
+    op->dir = what->dir;
+    op->folder = what->folder;
+    snprintf(op->name, sizeof op->name, "%s", what->name);
+    return op;
+}
+
+/* A name that was not there. */
+static void create(struct sim *sim, int folder, const char *name, struct sim_file *file, int dir)
+{
+    name_set(&sim->names, folder, name, file, dir);
+    log_name(sim, OP_CREATE, *name_find(&sim->names, folder, name));
+}
+
+static int is_empty(struct sim *sim, int dir)
+{
+    for (struct sim_name *n = sim->names; n; n = n->next) {
+        if (n->folder == dir)
+            return 0;
+    }
+    return 1;
+}
+
+/* The folder of that path, or -1. */
+static int resolve(struct sim *sim, int dir, const char *path)
+{
+    while (*path) {
+        size_t len = strcspn(path, "/");
+        char name[40];
+        struct sim_name *n;
+
+        snprintf(name, sizeof name, "%.*s", (int)len, path);
+        path += len + (path[len] == '/');
+        if (!len)
+            continue;
+        if (!strcmp(name, "..")) {
+            for (n = sim->names; n && (n->file || n->dir != dir);)
+                n = n->next;
+            dir = n ? n->folder : ROOT;
+            continue;
+        }
+        n = *name_find(&sim->names, dir, name);
+        if (!n || n->file)
+            return -1;
+        dir = n->dir;
+    }
+    return dir;
 }
 
 static uint64_t used(struct sim *sim)
 {
     uint64_t n = 0;
 
-    for (struct sim_name *m = sim->names; m; m = m->next)
-        n += file_size(m->file);
+    for (struct sim_name *m = sim->names; m; m = m->next) {
+        struct sim_name *other = sim->names;
+
+        while (other != m && other->file != m->file)
+            other = other->next;
+        if (m->file && other == m) /* its first name */
+            n += file_size(m->file);
+    }
     return n;
 }
 
@@ -180,12 +233,16 @@ static int sim_open(void *ctx, int dir, const char *name, int flags, mode_t mode
 
     (void)mode;
     pthread_mutex_lock(&sim->lock);
-    folder = dir < 0 ? 0 : sim->fds[dir].dir;
+    folder = dir < 0 ? ROOT : sim->fds[dir].dir;
     if (flags & O_DIRECTORY) {
-        r = add_fd(sim, NULL, dir < 0 ? TOP : CONTENT, STDERR_FILENO);
+        int found = resolve(sim, folder, name);
+
+        r = found < 0 ? -ENOENT : add_fd(sim, NULL, found, STDERR_FILENO);
     } else {
         n = *name_find(&sim->names, folder, name);
-        if (n && (flags & O_EXCL)) {
+        if (n && !n->file) {
+            r = -EISDIR;
+        } else if (n && (flags & O_EXCL)) {
             r = -EEXIST;
         } else if (n) {
             r = add_fd(sim, n->file, 0, n->file->fd);
@@ -196,8 +253,7 @@ static int sim_open(void *ctx, int dir, const char *name, int flags, mode_t mode
         } else {
             struct sim_file *f = file_new(sim, NULL, 0);
 
-            name_set(&sim->names, folder, name, f);
-            log_name(sim, OP_CREATE, f, folder, name, NULL);
+            create(sim, folder, name, f, 0);
             r = add_fd(sim, f, 0, f->fd);
         }
     }
@@ -339,17 +395,57 @@ static int sim_fallocate(void *ctx, int fd, off_t size)
     return r;
 }
 
-static int sim_unlink(void *ctx, int dir, const char *name)
+static int drop_name(struct sim *sim, int dir, const char *name, int is_dir)
 {
-    struct sim *sim = ctx;
-    int folder, r = -ENOENT;
+    struct sim_name *n;
+    int r = 0;
 
     pthread_mutex_lock(&sim->lock);
-    folder = sim->fds[dir].dir;
-    if (*name_find(&sim->names, folder, name)) {
-        name_del(&sim->names, folder, name);
-        log_name(sim, OP_UNLINK, NULL, folder, name, NULL);
-        r = 0;
+    n = *name_find(&sim->names, sim->fds[dir].dir, name);
+    if (!n)
+        r = -ENOENT;
+    else if (!is_dir != !!n->file)
+        r = is_dir ? -ENOTDIR : -EISDIR;
+    else if (is_dir && !is_empty(sim, n->dir))
+        r = -ENOTEMPTY;
+    if (r == 0) {
+        log_name(sim, OP_UNLINK, n);
+        name_del(&sim->names, n->folder, name);
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return r;
+}
+
+static int sim_unlink(void *ctx, int dir, const char *name)
+{
+    return drop_name(ctx, dir, name, 0);
+}
+
+static int sim_rmdir(void *ctx, int dir, const char *name)
+{
+    return drop_name(ctx, dir, name, 1);
+}
+
+static int move(struct sim *sim, int dir, const char *from, int to_dir, const char *to, int replace)
+{
+    struct sim_name *n, *over;
+    int r = 0;
+
+    pthread_mutex_lock(&sim->lock);
+    n = *name_find(&sim->names, sim->fds[dir].dir, from);
+    over = *name_find(&sim->names, sim->fds[to_dir].dir, to);
+    if (!n)
+        r = -ENOENT;
+    else if (over && (!replace || !over->file))
+        r = -EEXIST;
+    if (r == 0) {
+        struct sim_op *op = log_name(sim, OP_RENAME, n);
+        struct sim_name was = *n;
+
+        op->to_folder = sim->fds[to_dir].dir;
+        snprintf(op->to, sizeof op->to, "%s", to);
+        name_del(&sim->names, was.folder, from);
+        name_set(&sim->names, op->to_folder, to, was.file, was.dir);
     }
     pthread_mutex_unlock(&sim->lock);
     return r;
@@ -357,21 +453,30 @@ static int sim_unlink(void *ctx, int dir, const char *name)
 
 static int sim_rename(void *ctx, int dir, const char *from, const char *to)
 {
+    return move(ctx, dir, from, dir, to, 1);
+}
+
+static int sim_move(void *ctx, int dir, const char *from, int to_dir, const char *to)
+{
+    return move(ctx, dir, from, to_dir, to, 0);
+}
+
+static int sim_link(void *ctx, int dir, const char *name, int to_dir, const char *to)
+{
     struct sim *sim = ctx;
     struct sim_name *n;
-    int folder, r = -ENOENT;
+    int r = 0;
 
     pthread_mutex_lock(&sim->lock);
-    folder = sim->fds[dir].dir;
-    n = *name_find(&sim->names, folder, from);
-    if (n) {
-        struct sim_file *f = n->file;
-
-        name_del(&sim->names, folder, from);
-        name_set(&sim->names, folder, to, f);
-        log_name(sim, OP_RENAME, f, folder, from, to);
-        r = 0;
-    }
+    n = *name_find(&sim->names, sim->fds[dir].dir, name);
+    if (!n || !n->file)
+        r = n ? -EPERM : -ENOENT;
+    else if (*name_find(&sim->names, sim->fds[to_dir].dir, to))
+        r = -EEXIST;
+    else if (sim->faults.link_fails)
+        r = -EPERM;
+    else
+        create(sim, sim->fds[to_dir].dir, to, n->file, 0);
     pthread_mutex_unlock(&sim->lock);
     return r;
 }
@@ -418,8 +523,23 @@ static int64_t sim_size(void *ctx, int fd)
 
 static int sim_mkdir(void *ctx, int dir, const char *name, mode_t mode)
 {
-    (void)ctx, (void)dir, (void)name, (void)mode;
-    return -EEXIST;
+    struct sim *sim = ctx;
+    int folder, r = -EEXIST;
+
+    (void)mode;
+    pthread_mutex_lock(&sim->lock);
+    folder = dir < 0 ? ROOT : sim->fds[dir].dir;
+    if (resolve(sim, folder, name) < 0) {
+        const char *slash = strrchr(name, '/');
+        char parent[40];
+
+        /* A path: what is before its last part is there. */
+        snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - name) : 0, name);
+        create(sim, resolve(sim, folder, parent), slash ? slash + 1 : name, NULL, sim->dirs_n++);
+        r = 0;
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return r;
 }
 
 static int sim_stat(void *ctx, int dir, const char *name, struct stat *ret)
@@ -431,8 +551,9 @@ static int sim_stat(void *ctx, int dir, const char *name, struct stat *ret)
     pthread_mutex_lock(&sim->lock);
     n = *name_find(&sim->names, sim->fds[dir].dir, name);
     if (n) {
-        r = fstat(n->file->fd, ret) < 0 ? -errno : 0;
-        ret->st_mode = S_IFREG | 0600;
+        memset(ret, 0, sizeof *ret);
+        r = n->file && fstat(n->file->fd, ret) < 0 ? -errno : 0;
+        ret->st_mode = n->file ? S_IFREG | 0600 : S_IFDIR | 0700;
         ret->st_uid = geteuid();
     }
     pthread_mutex_unlock(&sim->lock);
@@ -449,12 +570,6 @@ static int sim_chmod(void *ctx, int dir, const char *name, mode_t mode)
 static int sim_chown(void *ctx, int dir, const char *name, uid_t owner)
 {
     (void)ctx, (void)dir, (void)name, (void)owner;
-    return -ENOSYS;
-}
-
-static int sim_move(void *ctx, int dir, const char *from, int to_dir, const char *to)
-{
-    (void)ctx, (void)dir, (void)from, (void)to_dir, (void)to;
     return -ENOSYS;
 }
 
@@ -570,14 +685,14 @@ static void apply_name(struct sim_name **names, const struct sim_op *op)
 {
     switch (op->kind) {
     case OP_CREATE:
-        name_set(names, op->folder, op->name, op->file);
+        name_set(names, op->folder, op->name, op->file, op->dir);
         break;
     case OP_UNLINK:
         name_del(names, op->folder, op->name);
         break;
     default:
         name_del(names, op->folder, op->name);
-        name_set(names, op->folder, op->to, op->file);
+        name_set(names, op->to_folder, op->to, op->file, op->dir);
         break;
     }
 }
@@ -586,7 +701,7 @@ static struct sim_name *settle_names(const struct sim *sim, size_t ops, enum sim
                                      uint32_t *seed)
 {
     struct sim_name *names = names_copy(sim->durable);
-    size_t synced[3] = { 0, 0, 0 };
+    size_t *synced = mem_zalloc((size_t)sim->dirs_n * sizeof *synced);
 
     for (size_t i = 0; i < ops; i++) {
         if (sim->ops[i].kind == OP_SYNC_DIR)
@@ -597,11 +712,24 @@ static struct sim_name *settle_names(const struct sim *sim, size_t ops, enum sim
 
         if (op->kind != OP_CREATE && op->kind != OP_UNLINK && op->kind != OP_RENAME)
             continue;
-        if (i < synced[op->folder] || luck == SIM_EVERYTHING ||
-            (luck == SIM_CHANCE && sim_random(seed) & 1))
+        /* What went from one folder to another is sure to be there when both were synced. */
+        if ((i < synced[op->folder] && (op->kind != OP_RENAME || i < synced[op->to_folder])) ||
+            luck == SIM_EVERYTHING || (luck == SIM_CHANCE && sim_random(seed) & 1))
             apply_name(&names, op);
     }
+    free(synced);
     return names;
+}
+
+/* A file that has several names is still one. */
+static struct sim_file *file_after(struct sim *after, const struct sim_name *names,
+                                   const struct sim_name *of)
+{
+    for (const struct sim_name *n = names; n != of; n = n->next) {
+        if (n->file == of->file)
+            return (*name_find(&after->names, n->folder, n->name))->file;
+    }
+    return NULL;
 }
 
 struct sim *sim_crash(struct sim *sim, size_t ops, enum sim_luck luck, uint32_t seed)
@@ -613,11 +741,18 @@ struct sim *sim_crash(struct sim *sim, size_t ops, enum sim_luck luck, uint32_t 
     if (ops > sim->ops_n)
         ops = sim->ops_n;
     names = settle_names(sim, ops, luck, &seed);
+    after->dirs_n = sim->dirs_n;
     for (struct sim_name *n = names; n; n = n->next) {
-        struct bytes b = settle(sim, n->file, ops, luck, &seed);
+        struct sim_file *f = n->file ? file_after(after, names, n) : NULL;
 
-        sim_add(after, n->folder, n->name, b.p, b.len);
-        free(b.p);
+        if (n->file && !f) {
+            struct bytes b = settle(sim, n->file, ops, luck, &seed);
+
+            f = file_new(after, b.p, b.len);
+            free(b.p);
+        }
+        name_set(&after->names, n->folder, n->name, f, n->dir);
+        name_set(&after->durable, n->folder, n->name, f, n->dir);
     }
     names_free(&names);
     pthread_mutex_unlock(&sim->lock);
@@ -636,6 +771,11 @@ struct sim *sim_new(uint32_t seed)
     pthread_mutex_init(&sim->lock, &attr);
     pthread_mutexattr_destroy(&attr);
     sim->seed = seed;
+    sim->dirs_n = CONTENT + 1;
+    for (int i = 0; i < 2; i++) {
+        name_set(i ? &sim->names : &sim->durable, ROOT, "sim", NULL, TOP);
+        name_set(i ? &sim->names : &sim->durable, TOP, "content", NULL, CONTENT);
+    }
     sim->io = (struct spool_io){
         .ctx = sim,
         .open = sim_open,
@@ -652,6 +792,8 @@ struct sim *sim_new(uint32_t seed)
         .free_bytes = sim_free_bytes,
         .size = sim_size,
         .mkdir = sim_mkdir,
+        .rmdir = sim_rmdir,
+        .link = sim_link,
         .stat = sim_stat,
         .chmod = sim_chmod,
         .chown = sim_chown,
@@ -707,7 +849,17 @@ int sim_fd(struct sim *sim, int folder, const char *name)
     pthread_mutex_lock(&sim->lock);
     n = *name_find(&sim->names, folder, name);
     pthread_mutex_unlock(&sim->lock);
-    return n ? n->file->fd : -1;
+    return n && n->file ? n->file->fd : -1;
+}
+
+int sim_folder(struct sim *sim, const char *path)
+{
+    int r;
+
+    pthread_mutex_lock(&sim->lock);
+    r = resolve(sim, ROOT, path);
+    pthread_mutex_unlock(&sim->lock);
+    return r;
 }
 
 int sim_exists(struct sim *sim, int folder, const char *name)
@@ -734,8 +886,8 @@ void sim_add(struct sim *sim, int folder, const char *name, const void *data, si
 {
     struct sim_file *f = file_new(sim, data, len);
 
-    name_set(&sim->names, folder, name, f);
-    name_set(&sim->durable, folder, name, f);
+    name_set(&sim->names, folder, name, f, 0);
+    name_set(&sim->durable, folder, name, f, 0);
 }
 
 void sim_remove(struct sim *sim, int folder, const char *name)

@@ -3,8 +3,8 @@
  *
  * Nothing is durable by itself: written bytes need fdatasync of the file, names need fsync of the
  * folder. At a crash each unsynced thing may be there or not, whatever the order, and the last
- * write may be torn at any byte. Descriptors are real (memfd), so that content is read the usual
- * way. */
+ * write may be torn at any byte. A rename is one thing, also from one folder to another.
+ * Descriptors are real (memfd), so that content is read the usual way. */
 #ifndef TESTS_SPOOL_SIM_IO_H
 #define TESTS_SPOOL_SIM_IO_H
 
@@ -26,6 +26,7 @@ struct sim_faults {
     int      write_fails;  /* so many pwritev calls fail with -EIO; <0: all of them */
     int      short_writes; /* 1: pwritev takes only some of what it is given */
     int      open_fails;   /* 1: no file can be made */
+    int      link_fails;   /* 1: this file system knows one name for a file */
     uint64_t capacity;     /* bytes of the disk; 0: no limit */
     int      read_fails;   /* 1: reading below read_limit of read_name fails with -EIO */
     char     read_name[32];
@@ -47,6 +48,7 @@ struct sim {
         int              dir; /* 1: top, 2: content; 0: a file */
         int              locked;
     } fds[SIM_FDS];
+    int      dirs_n; /* the next folder's number */
     uint32_t seed;
 };
 
@@ -61,7 +63,8 @@ size_t      sim_time(struct sim *sim); /* how many operations were logged */
 struct sim *sim_crash(struct sim *sim, size_t ops, enum sim_luck luck, uint32_t seed);
 void        sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 
-/* For tests that look at the disk or spoil it. folder: 1 top, 2 content. */
+/* For tests that look at the disk or spoil it. folder: 1 "/sim", 2 "/sim/content", or: */
+int    sim_folder(struct sim *sim, const char *path); /* -1: no such folder */
 int    sim_exists(struct sim *sim, int folder, const char *name);
 size_t sim_count(struct sim *sim, int folder, const char *suffix);
 int    sim_fd(struct sim *sim, int folder, const char *name); /* borrowed; -1: no such file */

@@ -95,8 +95,8 @@ static void complain(struct world *w, const struct message *m, const char *what)
             m ? (ssize_t)m->done_durable : 0);
 }
 
-static void replayed(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
-                     size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
+void world_replayed(void *ctx, uint64_t id, struct spool_entry *entry, const void *meta,
+                    size_t meta_len, const void *state, size_t state_len, uint64_t content_size)
 {
     struct world *w = ctx;
     struct message *m = message_by_id(w, id);
@@ -117,18 +117,24 @@ static void replayed(void *ctx, uint64_t id, struct spool_entry *entry, const vo
         complain(w, m, "has another size or meta");
 }
 
+void world_forget(struct world *w)
+{
+    for (size_t i = 0; i < w->messages_n; i++) {
+        w->messages[i]->seen = 0;
+        w->messages[i]->seen_state = -1;
+        w->messages[i]->entry = NULL;
+        w->messages[i]->in = NULL;
+    }
+    w->wrong = 0;
+}
+
 static int open_on(struct world *w, struct sim *sim, struct loop *loop, struct spool **ret)
 {
     struct spool_config cfg = w->cfg;
 
     cfg.io = w->real ? NULL : &sim->io;
-    for (size_t i = 0; i < w->messages_n; i++) {
-        w->messages[i]->seen = 0;
-        w->messages[i]->seen_state = -1;
-        w->messages[i]->entry = NULL;
-    }
-    w->wrong = 0;
-    return spool_open(&cfg, loop, replayed, w, ret, w->why, sizeof w->why);
+    world_forget(w);
+    return spool_open(&cfg, loop, world_replayed, w, ret, w->why, sizeof w->why);
 }
 
 int world_open(struct world *w)
@@ -504,6 +510,99 @@ int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t 
 int world_check_two_crashes(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed)
 {
     return check_crash(w, ops, luck, seed, 1);
+}
+
+/* --- several shards --- */
+
+struct shards {
+    struct world *w;
+    struct sim *sim;
+    struct loop *loop;
+    struct spool *v[SPOOL_SHARDS];
+    size_t n;
+    int wrong;
+};
+
+static void look_in(struct shards *s, const char *path)
+{
+    struct world *w = s->w;
+    struct spool_config cfg = w->cfg;
+    struct spool_stats st;
+    struct spool *spool;
+
+    if (sim_folder(s->sim, path) < 0 || s->wrong)
+        return;
+    cfg.io = &s->sim->io;
+    cfg.path = path;
+    if (spool_open(&cfg, s->loop, world_replayed, w, &spool, w->why, sizeof w->why) < 0) {
+        fprintf(stderr, "# %s can't be opened: %s\n", path, w->why);
+        s->wrong = 1;
+        return;
+    }
+    s->v[s->n++] = spool;
+    for (size_t i = 0; i < w->messages_n; i++) {
+        if (w->messages[i]->seen && !w->messages[i]->in)
+            w->messages[i]->in = spool;
+    }
+    spool_stats(spool, &st);
+    if (st.damaged_records || st.damaged_segments) {
+        fprintf(stderr, "# %s: a mere crash was taken for damage\n", path);
+        s->wrong = 1;
+    }
+}
+
+/* Who only looks finds parts on their way, too: what was decided is decided. */
+static int look_in_all(struct world *w, struct sim *sim, struct loop *loop, size_t ops)
+{
+    struct shards s = { .w = w, .sim = sim, .loop = loop };
+    char name[SPOOL_SHARD_NAME], path[64];
+
+    world_forget(w);
+    for (unsigned i = 0; i < SPOOL_SHARDS; i++) {
+        spool_shard_name(name, i);
+        snprintf(path, sizeof path, "/sim/%s", name);
+        look_in(&s, path);
+        for (unsigned k = 1; k < 4 && !loop; k++) {
+            snprintf(path, sizeof path, "/sim/%s/split/%02u", name, k);
+            look_in(&s, path);
+        }
+    }
+    for (size_t i = 0; i < w->messages_n; i++)
+        check_message(w, w->messages[i], w->messages[i]->in, ops);
+    for (size_t i = 0; i < s.n; i++)
+        spool_close(&s.v[i]);
+    return s.wrong || w->wrong;
+}
+
+static int check_shards(struct world *w, struct sim *sim, size_t ops, unsigned depth)
+{
+    struct loop *loop = loop_new(0);
+    int wrong = look_in_all(w, sim, NULL, ops) || look_in_all(w, sim, loop, ops);
+    size_t n = sim_time(sim);
+
+    loop_free(&loop);
+    for (size_t i = 0; i <= n && depth && !wrong; i++) {
+        for (int luck = SIM_NOTHING; luck <= SIM_CHANCE && !wrong; luck++) {
+            struct sim *after = sim_crash(sim, i, (enum sim_luck)luck, (uint32_t)i + 1);
+
+            wrong = check_shards(w, after, ops, depth - 1);
+            sim_free(&after);
+        }
+    }
+    return wrong;
+}
+
+int world_check_shards(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed,
+                       unsigned depth)
+{
+    struct sim *sim = sim_crash(w->sim, ops, luck, seed);
+    int wrong = check_shards(w, sim, ops, depth);
+
+    sim_free(&sim);
+    if (wrong)
+        fprintf(stderr, "# after operation %zu, luck %d, seed %" PRIu32 " %s\n", ops, (int)luck,
+                seed, w->why);
+    return wrong;
 }
 
 int world_check(struct world *w, size_t ops)

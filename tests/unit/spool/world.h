@@ -26,7 +26,8 @@ struct message {
     size_t              state_asked[WORLD_STATES], state_durable[WORLD_STATES];
     struct world       *world;
     /* filled in by a replay */
-    int seen, seen_state; /* -1: no state */
+    int           seen, seen_state; /* -1: no state */
+    struct spool *in;               /* where it was seen */
 };
 
 struct world {
@@ -67,6 +68,13 @@ int world_intact(struct message *m);
 int world_check_crash(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed);
 /* The same; and again for a second crash at any operation of the process that is started then. */
 int world_check_two_crashes(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed);
+/* The same for all shards that are in the folder of this one, by whatever crash: each message is in
+ * one of them. depth: so many more crashes, at any operation of those who open them. */
+int world_check_shards(struct world *w, size_t ops, enum sim_luck luck, uint32_t seed,
+                       unsigned depth);
+/* For those who open spools by themselves; forget first. ctx: the world. */
+void            world_forget(struct world *w);
+spool_replay_cb world_replayed;
 /* The same for the world as it is after world_open: what was promised by then must be there. */
 int world_check(struct world *w, size_t ops);
 

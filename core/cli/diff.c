@@ -1,0 +1,234 @@
+/* cli/diff.c: postern diff OLD NEW [--addresses FILE] [--queue] [--json]: what would go elsewhere
+ * under another configuration? Both are compiled, and both are asked about every address. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/cli.h"
+#include "cli/routes.h"
+#include "config/table.h"
+#include "util/cleanup.h"
+
+struct side {
+    const char *dir;
+    struct config *cfg;
+    struct route_table *routes;
+};
+
+struct diff {
+    struct cli_common common;
+    struct side old, new;
+    const char *addresses; /* a file */
+    int queue;
+    json_t *list; /* of differences; NULL: they are printed */
+    size_t asked, changed, bad;
+};
+
+static int diff_usage(const char *what, const char *text)
+{
+    return cli_usage("diff",
+                     "%s%s%s; expected OLD NEW (folders of configuration), and --addresses FILE or "
+                     "--queue, [--json]",
+                     what, *text ? " " : "", text);
+}
+
+static int parse_one(struct diff *d, int argc, char **argv, int *i)
+{
+    int r = cli_common_option(&d->common, argc, argv, i);
+
+    if (r == 0)
+        r = cli_value("--addresses", argc, argv, i, &d->addresses);
+    if (r != 0)
+        return r < 0 ? EX_USAGE : EX_OK;
+    if (strcmp(argv[*i], "--queue") == 0)
+        d->queue = 1;
+    else if (argv[*i][0] == '-')
+        return diff_usage("unknown option", argv[*i]);
+    else if (!d->old.dir)
+        d->old.dir = argv[*i];
+    else if (!d->new.dir)
+        d->new.dir = argv[*i];
+    else
+        return diff_usage("unexpected argument", argv[*i]);
+    return EX_OK;
+}
+
+static int parse(struct diff *d, int argc, char **argv)
+{
+    cli_common_init(&d->common);
+    for (int i = 1; i < argc; i++) {
+        int code = parse_one(d, argc, argv, &i);
+
+        if (code != EX_OK)
+            return code;
+    }
+    if (!d->new.dir)
+        return diff_usage(d->old.dir ? "one folder only" : "no folders", "");
+    if (!d->addresses && !d->queue)
+        return diff_usage("nothing to ask about", "");
+    return EX_OK;
+}
+
+static int load(const struct diff *d, struct side *s)
+{
+    struct cli_common common = d->common;
+    struct config_errors errors = { 0 };
+    int code;
+
+    common.config_dir = s->dir;
+    code = cli_load_config(&common, &s->cfg);
+    if (code == EX_OK && route_compile(s->cfg, &s->routes, &errors) < 0)
+        code = cli_print_errors(&errors);
+    config_errors_free(&errors);
+    return code;
+}
+
+/* --- one address --- */
+
+/* Where it goes, and who may send there, in words that differ when the decision does. */
+static void outcome_of(const struct side *s, const struct route_query *q, struct buf *out)
+{
+    struct route_decision d;
+
+    if (route_decide(s->routes, q, &d, NULL) < 0) {
+        buf_printf(out, "no address: %s", d.text);
+    } else {
+        route_outcome(q, &d, out);
+        if (d.group)
+            buf_printf(out, " in group %s", d.group->name);
+        if (d.action != ROUTE_FAIL && d.anyone)
+            buf_adds(out, " (from anyone)");
+    }
+    route_decision_done(&d);
+}
+
+static void differs(struct diff *d, const struct route_query *q, const char *id, const char *was,
+                    const char *is)
+{
+    d->changed++;
+    if (d->list) {
+        json_t *j = json_pack("{s:o, s:o, s:o}", "recipient", config_text_json(q->rcpt), "old",
+                              config_text_json(was), "new", config_text_json(is));
+
+        if (q->sender)
+            json_object_set_new(j, "sender", config_text_json(q->sender));
+        if (id)
+            json_object_set_new(j, "id", config_text_json(id));
+        json_array_append_new(d->list, j);
+        return;
+    }
+    printf("%s%s%s", id ? id : "", id ? "  " : "", q->rcpt);
+    if (q->sender)
+        printf(" from <%s>", q->sender);
+    printf("\n  - %s\n  + %s\n", was, is);
+}
+
+static void ask(struct diff *d, const struct route_query *q, const char *id)
+{
+    struct buf was = { 0 }, is = { 0 };
+
+    outcome_of(&d->old, q, &was);
+    outcome_of(&d->new, q, &is);
+    d->asked++;
+    if (strcmp(was.data, is.data) != 0)
+        differs(d, q, id, was.data, is.data);
+    buf_free(&was);
+    buf_free(&is);
+}
+
+/* --- where addresses come from --- */
+
+/* "from, address", as in a file of expectations, whose right side is not looked at. */
+static int one_line(void *ctx, size_t number, char *line)
+{
+    struct diff *d = ctx;
+    struct route_expectation e;
+    const char *why = "the line is too long";
+    size_t len = strlen(line);
+    char *whole AUTO_FREE = mem_printf("%s%s", line, strstr(line, "->") ? "" : " -> hold");
+    int r = len > ROUTE_EXPECT_LINE_MAX ? -1 : 0;
+
+    line += strspn(line, " \t\r");
+    if (!*line || *line == '#')
+        return EX_OK;
+    if (r == 0)
+        r = route_expect_parse(whole, &e, &why);
+    if (r < 0) {
+        d->bad++;
+        fprintf(stderr, "postern: %s:%zu: %s\n", d->addresses, number, why);
+        return EX_OK;
+    }
+    ask(d, &(struct route_query){ .sender = e.sender, .rcpt = e.rcpt }, NULL);
+    return EX_OK;
+}
+
+static int waits(const json_t *rcpt)
+{
+    const char *state = json_string_value(json_object_get(rcpt, "state"));
+
+    return !state || (strcmp(state, "delivered") != 0 && strcmp(state, "done") != 0);
+}
+
+static void one_message(void *ctx, const json_t *m)
+{
+    struct diff *d = ctx;
+    json_t *rcpt;
+    size_t i;
+
+    json_array_foreach (json_object_get(m, "recipients"), i, rcpt) {
+        struct route_query q = {
+            .sender = json_string_value(json_object_get(m, "sender")),
+            .rcpt = json_string_value(json_object_get(rcpt, "recipient")),
+            .ingress = json_string_value(json_object_get(m, "ingress")),
+        };
+
+        if (q.rcpt && waits(rcpt))
+            ask(d, &q, json_string_value(json_object_get(m, "id")));
+    }
+}
+
+/* --- the verb --- */
+
+static int run(struct diff *d)
+{
+    int code = load(d, &d->old);
+
+    if (code == EX_OK)
+        code = load(d, &d->new);
+    if (code == EX_OK && d->addresses)
+        code = cli_each_line(d->addresses, one_line, d);
+    if (code == EX_OK && d->queue)
+        code = cli_queue_each(d->old.cfg, one_message, d);
+    if (code != EX_OK)
+        return code;
+    if (d->list) {
+        json_dumpf(d->list, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        printf("%zu of %zu would go elsewhere\n", d->changed, d->asked);
+    }
+    return d->bad ? EX_DATAERR : EX_OK;
+}
+
+static void side_done(struct side *s)
+{
+    route_free(&s->routes);
+    config_free(&s->cfg);
+}
+
+int cli_diff(int argc, char **argv)
+{
+    struct diff d = { .asked = 0 };
+    int code = parse(&d, argc, argv);
+
+    if (code != EX_OK)
+        return code;
+    if (d.common.json)
+        d.list = json_array();
+    code = run(&d);
+    side_done(&d.old);
+    side_done(&d.new);
+    json_decref(d.list);
+    return code;
+}

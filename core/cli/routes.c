@@ -1,0 +1,115 @@
+/* cli/routes.c: see routes.h. */
+#include "cli/routes.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/cli.h"
+#include "config/read.h"
+#include "config/table.h"
+#include "util/cleanup.h"
+
+int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx)
+{
+    char *text AUTO_FREE = NULL;
+    size_t len, number = 0;
+    int code = EX_OK, r = config_read_file(AT_FDCWD, path, CLI_ROUTES_MAX, &text, &len);
+
+    if (r < 0)
+        return cli_error(EX_NOINPUT, "%s: %s", path, strerror(-r));
+    for (char *line = text; line < text + len && code == EX_OK;) {
+        char *end = memchr(line, '\n', (size_t)(text + len - line));
+        char *next = end ? end + 1 : text + len;
+
+        *(end ? end : next) = 0;
+        code = each(ctx, ++number, line);
+        line = next;
+    }
+    return code;
+}
+
+/* --- what is expected --- */
+
+struct check {
+    const struct route_table *t;
+    const char *path;
+    json_t *results; /* may be NULL */
+    size_t good, wrong, bad;
+};
+
+static void report(struct check *c, size_t number, const char *rcpt, const char *found,
+                   const struct route_rule *rule)
+{
+    if (c->results)
+        json_array_append_new(c->results,
+                              json_pack("{s:I, s:o, s:b, s:o, s:o}", "line", (json_int_t)number,
+                                        "recipient", config_text_json(rcpt), "ok", 0, "found",
+                                        config_text_json(found), "rule", route_rule_json(rule)));
+    else if (rule)
+        printf("%s:%zu: %s: found %s, by %s %zu (%s#%s)\n", c->path, number, rcpt, found,
+               rule->what, rule->number ? rule->number : 1, rule->origin.file,
+               rule->origin.pointer);
+    else
+        printf("%s:%zu: %s: %s\n", c->path, number, rcpt, found);
+}
+
+static void compare(struct check *c, size_t number, const struct route_expectation *e)
+{
+    const struct route_query q = { .sender = e->sender, .rcpt = e->rcpt };
+    struct route_decision d;
+    struct buf found = { 0 };
+    int r = route_decide(c->t, &q, &d, NULL);
+
+    if (r < 0) {
+        c->bad++;
+        report(c, number, e->rcpt, d.text ? d.text : "not an address", NULL);
+    } else if (route_expect_holds(e, &d)) {
+        c->good++;
+        if (c->results)
+            json_array_append_new(c->results,
+                                  json_pack("{s:I, s:o, s:b}", "line", (json_int_t)number,
+                                            "recipient", config_text_json(e->rcpt), "ok", 1));
+    } else {
+        c->wrong++;
+        route_outcome(&q, &d, &found);
+        report(c, number, e->rcpt, found.data, d.rule);
+    }
+    buf_free(&found);
+    route_decision_done(&d);
+}
+
+static int one_line(void *ctx, size_t number, char *line)
+{
+    struct check *c = ctx;
+    struct route_expectation e;
+    const char *why = NULL;
+    int r = 0;
+
+    if (strlen(line) > ROUTE_EXPECT_LINE_MAX) {
+        why = "the line is too long";
+        r = -1;
+    } else {
+        r = route_expect_parse(line, &e, &why);
+    }
+    if (r < 0) {
+        c->bad++;
+        fprintf(stderr, "postern: %s:%zu: %s\n", c->path, number, why);
+    } else if (r) {
+        compare(c, number, &e);
+    }
+    return EX_OK;
+}
+
+int cli_check_routes(const struct route_table *t, const char *path, json_t *results)
+{
+    struct check c = { .t = t, .path = path, .results = results };
+    int code = cli_each_line(path, one_line, &c);
+
+    if (code != EX_OK)
+        return code;
+    if (!results)
+        printf("%zu of %zu routes are as expected\n", c.good, c.good + c.wrong + c.bad);
+    return c.bad ? EX_DATAERR : c.wrong ? EX_CONFIG : EX_OK;
+}

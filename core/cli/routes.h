@@ -1,0 +1,18 @@
+/* cli/routes.h: files of addresses and of what is expected of them. */
+#ifndef CLI_ROUTES_H
+#define CLI_ROUTES_H
+
+#include "route/route.h"
+
+#define CLI_ROUTES_MAX 16777216u /* bytes of such a file */
+
+/* Calls each(ctx, number of the line, line) for every line, which may be changed. EX_OK, or a code,
+ * printed. */
+int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx);
+
+/* Compares what FILE expects with the table; prints what differs, and how many hold. EX_OK,
+ * EX_CONFIG (something differs), EX_DATAERR (a line can't be read). results: NULL, or an array that
+ * gets an object for each line instead. */
+int cli_check_routes(const struct route_table *t, const char *path, json_t *results);
+
+#endif

@@ -1,0 +1,74 @@
+/* queue/branch.h: recipients that stand for several places. Private to core/queue/.
+ *
+ * An alias's recipient is routed afresh at each attempt like any other; what is kept between two
+ * attempts is only which of its leaves are served, by their keys (route/expand.h). A leaf that no
+ * alias names any more is simply not met again; a new one is served at the next attempt.
+ *
+ * Few messages have branches, so they stand beside the queue's messages and not in them. */
+#ifndef QUEUE_BRANCH_H
+#define QUEUE_BRANCH_H
+
+#include "queue/private.h"
+#include "route/expand.h"
+
+enum leaf_state {
+    LEAF_NEW = 0,      /* to be served */
+    LEAF_OUT = 1,      /* in a job, waiting or in flight */
+    LEAF_DELIVERED = 2,
+    LEAF_FAILED = 3,   /* its DSN is not durable yet */
+    LEAF_DONE = 4      /* failed and reported, or discarded */
+};
+
+struct qleaf {
+    const char *key, *shown; /* interned */
+    const char *text, *remote; /* interned; of the failure */
+    uint16_t    status[3];
+    uint8_t     state, smtp;
+};
+
+struct qbranch { /* of one recipient */
+    uint32_t index, n;
+    struct qleaf *v;
+    struct map *by_key; /* to 1 + index, once they are many; else NULL */
+    uint32_t out; /* leaves that are */
+    /* What this attempt has come to for the leaves that are left: */
+    uint8_t deferred, put_off, held; /* the last try failed; it was none; a rule holds it */
+    uint8_t reason;                  /* enum wait_reason */
+    uint8_t whole;    /* it failed as a whole, whatever its leaves did: it expired */
+    int64_t next_try; /* for put_off */
+};
+
+/* The branch of recipient i, or NULL; the same, made if it is not there. Borrowed until the next
+ * branch_make for that message. */
+struct qbranch *branch_get(const struct queue *q, const struct qmsg *m, size_t i);
+struct qbranch *branch_make(struct queue *q, struct qmsg *m, size_t i);
+/* The leaf with that key, made if it is not there. Borrowed until the next one is made. */
+struct qleaf *branch_leaf(struct queue *q, struct qbranch *b, const char *key, const char *shown);
+
+/* An attempt begins: what the last one came to is forgotten. */
+void branch_begin(struct qbranch *b);
+/* All that could be done now was begun, or a leaf has left its job: if nothing is out, that is what
+ * the recipient has come to. */
+void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b);
+
+void leaf_fail(struct queue *q, struct qleaf *leaf, const char *text, const char *remote, int smtp,
+               const uint16_t status[3]);
+
+/* Of a message: leaves that failed and are not reported; they are now; they are to be tried
+ * again. */
+size_t branch_failed(const struct queue *q, const struct qmsg *m);
+void   branch_reported(struct queue *q, struct qmsg *m);
+void   branch_again(struct queue *q, struct qmsg *m);
+/* Calls each for those of recipient i. */
+void branch_each_failed(const struct queue *q, const struct qmsg *m, size_t i,
+                        void (*each)(void *ctx, const struct qleaf *leaf), void *ctx);
+
+int  branch_any(const struct queue *q, const struct qmsg *m); /* 1: some recipient has one */
+void branch_encode(const struct queue *q, const struct qmsg *m, struct buf *out);
+int  branch_decode(struct queue *q, struct qmsg *m, struct rd *in); /* -EBADMSG */
+json_t *branch_json(const struct queue *q, const struct qmsg *m, size_t i); /* NULL: none */
+
+void branch_forget(struct queue *q, const struct qmsg *m); /* the message goes */
+void branch_free_all(struct queue *q);
+
+#endif

@@ -1,0 +1,98 @@
+/* An expansion for people and as JSON: the walk to the alias, then each leaf with its own. */
+#include "route/expand.h"
+
+#include <string.h>
+
+#include <postern/mail.h>
+
+#include "util/buf.h"
+
+#define SHOWN_SIZE 1100 /* an address or a sentence as shown: cleaned, cut */
+
+static const char *clean(const char *text, char *buf, size_t size)
+{
+    return postern_text_clean(text, strlen(text), buf, size);
+}
+
+/* Each line of `text` behind some blanks. */
+static void indent(const char *text, const char *blanks, struct buf *out)
+{
+    while (text && *text) {
+        size_t len = strcspn(text, "\n");
+
+        buf_printf(out, "%s%.*s\n", blanks, (int)len, text);
+        text += len + (text[len] != '\0');
+    }
+}
+
+static void explain_leaf(const struct route_leaf *leaf, int colour, struct buf *out)
+{
+    struct route_query q = leaf->query;
+    struct buf text = { 0 };
+    char shown[SHOWN_SIZE];
+
+    q.rcpt = leaf->shown;
+    buf_printf(out, "    %s\n", clean(leaf->shown, shown, sizeof shown));
+    route_explain_steps(&leaf->trace, colour, &text);
+    route_explain_decision(&q, &leaf->decision, colour, &text);
+    indent(text.data, "    ", out);
+    if (leaf->sender)
+        buf_printf(out, "         bounces go to %s\n", clean(leaf->sender, shown, sizeof shown));
+    buf_free(&text);
+}
+
+void route_expansion_explain(const struct route_query *q, const struct route_expansion *e,
+                             int colour, struct buf *out)
+{
+    const char *strong = colour ? "\033[1m" : "", *plain = colour ? "\033[0m" : "";
+    char text[SHOWN_SIZE], file[SHOWN_SIZE];
+
+    if (!e->aliased) {
+        route_explain(q, &e->leaves[0].decision, &e->leaves[0].trace, colour, out);
+        return;
+    }
+    buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
+    route_explain_steps(&e->trace, colour, out);
+    buf_printf(out, "  %s=> alias (%s:%u) for %zu place%s%s\n", strong,
+               clean(e->alias_file, file, sizeof file), e->alias_line, e->n, e->n == 1 ? "" : "s",
+               plain);
+    buf_printf(out, "     accepted from %s\n",
+               e->first.anyone ? "anyone" : "clients that may relay");
+    for (size_t i = 0; i < e->n; i++)
+        explain_leaf(&e->leaves[i], colour, out);
+}
+
+static json_t *text_json(const char *text)
+{
+    char shown[SHOWN_SIZE];
+    json_t *j = text ? json_string(text) : json_null();
+
+    return j ? j : json_string(clean(text, shown, sizeof shown));
+}
+
+json_t *route_expansion_json(const struct route_query *q, const struct route_expansion *e)
+{
+    json_t *j, *leaves, *alias;
+
+    if (!e->aliased)
+        return route_explain_json(q, &e->leaves[0].decision, &e->leaves[0].trace);
+    j = route_explain_json(q, &e->first, &e->trace);
+    alias = json_object();
+    json_object_set_new(alias, "file", text_json(e->alias_file));
+    json_object_set_new(alias, "line", json_integer((json_int_t)e->alias_line));
+    leaves = json_array();
+    for (size_t i = 0; i < e->n; i++) {
+        const struct route_leaf *leaf = &e->leaves[i];
+        struct route_query own = leaf->query;
+        json_t *one;
+
+        own.rcpt = leaf->shown;
+        one = route_explain_json(&own, &leaf->decision, &leaf->trace);
+        json_object_set_new(one, "chain", text_json(leaf->chain));
+        json_object_set_new(one, "bounces_to", text_json(leaf->sender));
+        json_array_append_new(leaves, one);
+    }
+    json_object_set_new(alias, "leaves", leaves);
+    json_object_set_new(j, "alias", alias);
+    return j;
+}

@@ -1,0 +1,68 @@
+/* route/expand.h: all the places where mail for one recipient goes: the table and the aliases
+ * together.
+ *
+ * The table decides first. What it finds to be local, and no rule of the operator's sends
+ * elsewhere, is asked of the aliases; each address that they name is decided by the table again,
+ * for itself. Nothing is kept of an expansion between two attempts but which of its leaves have
+ * been served, by their keys. */
+#ifndef ROUTE_EXPAND_H
+#define ROUTE_EXPAND_H
+
+#include "route/alias.h"
+#include "route/route.h"
+
+struct route_leaf {
+    struct route_query    query;    /* the one of the table that gave the decision */
+    struct route_decision decision; /* texts are the table's, or live as long as the expansion */
+    const char           *key;   /* the same place at the next attempt has the same; "": the only one */
+    const char           *shown; /* for people: an address, "|command", ">file" */
+    const char           *chain; /* "sales@example.com -> ann@example.com"; NULL: no alias led here */
+    const char           *sender; /* whom bounces go to: a list's owner; NULL: the message's sender */
+    struct route_trace    trace;
+};
+
+struct route_expansion {
+    struct arena      *arena;
+    size_t             n;
+    struct route_leaf *leaves;
+    /* When an alias was found: the walk that led to it, and where it stands. */
+    int                   aliased;
+    struct route_decision first;
+    struct route_trace    trace;
+    const char           *alias_file;
+    uint32_t              alias_line;
+    const char           *wanted; /* with -EAGAIN: the user for route_personal */
+};
+
+/* The route, but all of it. 0: at least one leaf; -EINVAL: rcpt is no address (one leaf, that says
+ * so); -EAGAIN: see wanted, then ask again; -E2BIG: more than aliases.expansion_max targets (one
+ * leaf that says so: fail 5.4.6). Every call must be matched by route_expansion_done. Takes nothing
+ * from the heap when there is no alias and no trace, except what route_decide takes. */
+int  route_expand(const struct route_table *t, const struct route_query *q, int trace,
+                  struct route_expansion *ret);
+void route_expansion_done(struct route_expansion *e);
+
+/* Like route_explain, for an expansion. */
+void    route_expansion_explain(const struct route_query *q, const struct route_expansion *e,
+                                int colour, struct buf *out);
+json_t *route_expansion_json(const struct route_query *q, const struct route_expansion *e);
+
+/* Parts of route_explain: the steps, and "=> transport ...". */
+void route_explain_steps(const struct route_trace *t, int colour, struct buf *out);
+void route_explain_decision(const struct route_query *q, const struct route_decision *d, int colour,
+                            struct buf *out);
+
+/* --- the aliases of a table --- */
+
+int route_has_aliases(const struct route_table *t);
+/* Blocks; for a thread: reads what has changed. 1: *ret is new, for route_aliases_swap; 0: nothing
+ * has. What is wrong with the files is in the report, which is the caller's. */
+int  route_aliases_load(const struct route_table *t, struct alias_set **ret,
+                        struct alias_report *report);
+void route_aliases_swap(struct route_table *t, struct alias_set **fresh); /* on the loop */
+/* Blocks; for a thread: reads the personal alias file of a user. */
+int  route_personal(const struct route_table *t, const char *user, struct alias_report *report);
+/* What was strange about the files when the table was compiled: nothing that refuses mail. */
+const struct config_errors *route_warnings(const struct route_table *t);
+
+#endif

@@ -1,0 +1,300 @@
+"""Aliases: one recipient that stands for several places, each served once and reported for itself."""
+import os
+import pwd
+
+from harness.base import free_port, wait_for
+from harness.mail import Report, message
+from harness.peers import SmtpPeer
+
+
+class Aliases:
+    """A gateway with one alias file, and what goes with it."""
+
+    def __init__(self, new_gateway, text, *sections, syntax="tcpware", **options):
+        self.gw = new_gateway()
+        self.path = os.path.join(self.gw.folder, "aliases.txt")
+        self.write(text)
+        self.gw.configure({"aliases": {"files": [{"path": self.path, "syntax": syntax}],
+                                       "roots": [self.gw.folder], "refresh": "100ms", **options}},
+                          *sections)
+
+    def write(self, text):
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            file.write(text.replace("@DIR@", self.gw.folder))
+        os.rename(self.path + ".new", self.path)
+
+    def file(self, name, text):
+        path = os.path.join(self.gw.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def start(self):
+        return self.gw.start()
+
+
+def rule(domain, hop):
+    return {"routing": {"rules": [{"domain": domain, "transport": "smtp-out",
+                                   "next_hops": [hop], "accept_from": "anyone"}]}}
+
+
+def test_T_85_an_alias_reaches_all_that_it_names(new_gateway, peer):
+    server = peer()
+    aliases = Aliases(new_gateway, """
+! the sales people
+sales: ann, bob@remote.test,
+       "carol jones"@remote.test ;
+postmaster: ann;
+""", rule("remote.test", server.hop))
+    gw = aliases.start()
+    queue_id = gw.send("joe@client.test", "sales@local.test", message("one offer"))
+    (mail,) = gw.wait_mail("ann")
+    gw.wait_empty()
+    assert mail["Subject"] == "one offer"
+    assert {r for m in server.messages() for r in m.rcpts} == {"bob@remote.test",
+                                                               '"carol jones"@remote.test'}
+    (event,) = gw.events("deliver.alias", id=queue_id)
+    assert event["to"] == "sales@local.test" and event["places"] == "3"
+    assert event["alias"] == aliases.path + ":3"
+    gw.send("joe@client.test", "POSTMASTER@Local.Test", message())
+    gw.wait_mail("ann", 2)
+
+
+def test_U_64_forwarding_keeps_one_header_block_and_counts_hops(new_gateway, peer):
+    server = peer()
+    gw = Aliases(new_gateway, "gone: bob@remote.test;\n", rule("remote.test", server.hop)).start()
+    gw.send("joe@client.test", "gone@local.test", message("moved", headers=["X-Mark: one"]))
+    server.wait_messages(1)
+    (got,) = server.messages()
+    assert got.sender == "joe@client.test" and got.rcpts == ["bob@remote.test"]
+    assert got.data.count(b"Subject: ") == 1 and got.data.count(b"X-Mark: ") == 1
+    assert got.data.count(b"\r\nReceived: ") + got.data.startswith(b"Received: ") == 1
+    gw.wait_empty()
+
+
+def test_T_86_T_87_underscore_and_star_end_the_search(new_gateway, peer):
+    hub = peer()
+    gw = Aliases(new_gateway, """
+fnord: FNORD@remote.test, _FNORD;
+smith: *;
+john: fnord;
+""", rule("remote.test", hub.hop),
+                 {"routing": {"forwarders": {"local": [hub.hop]}}}).start()
+    gw.send("joe@client.test", "smith@local.test", message("stays"))
+    assert [m["Subject"] for m in gw.wait_mail("smith")] == ["stays"]
+    gw.send("joe@client.test", "john@local.test", message("both"))
+    assert [m["Subject"] for m in gw.wait_mail("fnord")] == ["both"]
+    hub.wait_messages(1)
+    gw.send("joe@client.test", "other@local.test", message("to the hub"))
+    hub.wait_messages(2)
+    assert [m.rcpts for m in hub.messages()] == [["FNORD@remote.test"], ["other@local.test"]]
+    gw.wait_empty()
+
+
+def test_a_place_that_is_down_is_tried_again_and_the_others_are_not(new_gateway):
+    port = free_port()
+    aliases = Aliases(new_gateway, "sales: ann, bob@remote.test, ben@remote.test;\n",
+                      rule("remote.test", f"[127.0.0.1]:{port}"))
+    gw = aliases.start()
+    gw.send("joe@client.test", "sales@local.test", message("once"))
+    gw.wait_mail("ann")
+    (waiting,) = gw.queue()
+    assert [r["recipient"] for r in waiting["recipients"]] == ["sales@local.test"]
+    gw.restart()
+
+    def served():
+        (m,) = gw.queue()
+        return {p["place"]: p["state"] for p in m["recipients"][0].get("places", [])}
+    wait_for(lambda: f"the delivered place to be known: {served()}",
+             lambda: served().get("ann@gw.test") == "delivered")
+    server = SmtpPeer(port=port)
+    try:
+        gw.cli("queue", "retry", "--all")
+        server.wait_messages(1)
+        gw.wait_empty()
+        assert sorted(r for m in server.messages() for r in m.rcpts) == ["ben@remote.test",
+                                                                         "bob@remote.test"]
+    finally:
+        server.close()
+    assert len(gw.messages("ann")) == 1
+
+
+def test_each_place_that_fails_is_reported_for_itself_and_at_once(new_gateway, peer):
+    server = peer(lambda session, verb, line:
+                  "550 5.1.1 who is that" if verb == "RCPT" and "bob" in line else
+                  "451 4.3.0 later" if verb == "RCPT" else None)
+    gw = Aliases(new_gateway, "team: ann, bob@remote.test, ben@remote.test;\n",
+                 rule("remote.test", server.hop), {"queue": {"retry": ["1h"]}}).start()
+    gw.send("joe@local.test", "team@local.test", message("for the team"))
+    gw.wait_mail("ann")
+    (raw,) = gw.wait_mail("joe")
+    report = Report(raw)
+    assert [r["Final-Recipient"] for r in report.recipients] == ["rfc822; bob@remote.test"]
+    failed = report.recipient("bob@remote.test")
+    assert failed["Original-Recipient"] == "rfc822; team@local.test"
+    assert "who is that" in failed["Diagnostic-Code"]
+    (waiting,) = gw.queue()
+    places = {p["place"]: p["state"] for p in waiting["recipients"][0]["places"]}
+    assert places == {"ann@gw.test": "delivered", "bob@remote.test": "done",
+                      "ben@remote.test": "waiting"}
+    assert "4.3.0 later" in waiting["recipients"][0]["text"]
+
+
+def test_a_circle_comes_back_with_its_chain(new_gateway):
+    gw = Aliases(new_gateway, "a: b@local.test;\nb: c@local.test;\nc: b@local.test;\n").start()
+    gw.send("joe@local.test", "a@local.test", message("round"))
+    (raw,) = gw.wait_mail("joe")
+    (failed,) = Report(raw).recipients
+    assert failed["Status"] == "5.4.6"
+    assert "b@local.test -> c@local.test -> b@local.test" in failed["Diagnostic-Code"]
+    gw.wait_empty()
+
+
+def test_T_91_U_69_bounces_of_a_list_go_to_its_owner(new_gateway, peer):
+    server = peer()
+    aliases = Aliases(new_gateway, "staff:: boss@local.test, @DIR@/staff.lis;\n",
+                      rule("remote.test", server.hop))
+    aliases.file("staff.lis", "! members\nbob@remote.test\nann\n")
+    gw = aliases.start()
+    gw.send("joe@client.test", "staff@local.test", message("to all"))
+    (mail,) = gw.wait_mail("ann")
+    assert mail["Return-Path"] == "<boss@local.test>"
+    server.wait_messages(1)
+    assert [(m.sender, m.rcpts) for m in server.messages()] == [("boss@local.test",
+                                                                 ["bob@remote.test"])]
+    gw.send("joe@client.test", "owner-staff@local.test", message("hello, owner"))
+    assert gw.wait_mail("boss")[0]["Subject"] == "hello, owner"
+    gw.wait_empty()
+
+
+def test_U_68_U_71_a_dis_file_is_a_list(new_gateway):
+    aliases = Aliases(new_gateway, "x: y;\n", lists=["@1", "@2"])
+    first, second = (os.path.join(aliases.gw.folder, name) for name in ("node", "common"))
+    aliases.gw.configure({"aliases": {"files": [{"path": aliases.path}],
+                                      "lists": [first, second]}})
+    for folder, name, text in ((first, "SALES.DIS", "! ours\nann@local.test\n"),
+                               (second, "SALES.DIS", "never@local.test\n"),
+                               (second, "STAFF.DIS", "bob@local.test\n")):
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    gw = aliases.start()
+    gw.send("joe@client.test", ["sales@local.test", "Staff@local.test"], message("lists"))
+    gw.wait_mail("ann")
+    gw.wait_mail("bob")
+    gw.wait_empty()
+    assert not gw.messages("never")
+
+
+def test_T_88_a_file_of_addresses_is_read(new_gateway):
+    aliases = Aliases(new_gateway, 'announce: "<@DIR@/names.txt";\n')
+    aliases.file("names.txt", "ann\nbob\n")
+    gw = aliases.start()
+    gw.send("joe@client.test", "announce@local.test", message())
+    gw.wait_mail("ann")
+    gw.wait_mail("bob")
+    gw.wait_empty()
+
+
+def test_T_89_T_90_commands_and_files_go_to_the_transports_for_them(new_gateway):
+    aliases = Aliases(new_gateway, '''
+ticket: "|/bin/sh @DIR@/take.sh HELP ""very high""";
+archive: ">@DIR@/all.mail", ">@DIR@/dated";
+''', {"transports": {"commands": {"plugin": "pipe", "allow_alias_commands": True,
+                                  **({"user": pwd.getpwuid(os.getuid()).pw_name}
+                                     if os.getuid() == 0 else {})},
+                     "files": {"plugin": "file", "roots": ["@"], "allow_alias_files": True}}},
+                      pipe_transport="commands", file_transport="files")
+    text = open(os.path.join(aliases.gw.confd, "10-test.json"), encoding="utf-8").read()
+    aliases.gw.write_config("10-test.json", text.replace('"@"', f'"{aliases.gw.folder}"'))
+    aliases.file("take.sh", 'printf "%s|" "$@" >"$(dirname "$0")/taken.new"\n'
+                            'cat >>"$(dirname "$0")/taken.new"\n'
+                            'mv "$(dirname "$0")/taken.new" "$(dirname "$0")/taken"\n')
+    gw = aliases.start()
+    gw.send("joe@client.test", ["ticket@local.test", "archive@local.test"], message("help me"))
+    gw.wait_empty()
+    with open(os.path.join(gw.folder, "taken"), encoding="utf-8") as file:
+        taken = file.read()
+    assert taken.startswith("HELP|very high|") and "Subject: help me" in taken
+    names = os.listdir(gw.folder)
+    assert "all.mail" in names
+    (dated,) = [n for n in names if n.startswith("dated.20")]
+    for name in ("all.mail", dated):
+        with open(os.path.join(gw.folder, name), encoding="utf-8") as file:
+            assert "Subject: help me" in file.read()
+
+
+def test_mail_for_a_command_waits_when_there_is_no_transport_for_it(new_gateway):
+    gw = Aliases(new_gateway, 'ticket: "|/bin/true";\n').start()
+    gw.send("joe@client.test", "ticket@local.test", message())
+    wait_for(lambda: f"the reason: {gw.queue()}",
+             lambda: "aliases.pipe_transport" in (gw.queue()[0]["recipients"][0].get("text") or ""))
+
+
+def test_files_are_read_again_and_a_broken_version_changes_nothing(new_gateway):
+    aliases = Aliases(new_gateway, "sales: ann;\n")
+    gw = aliases.start()
+    gw.send("joe@client.test", "sales@local.test", message("first"))
+    gw.wait_mail("ann")
+    aliases.write("sales: bob;\n")
+    gw.wait_event("alias.read")
+    gw.send("joe@client.test", "sales@local.test", message("second"))
+    gw.wait_mail("bob")
+    gw.expected_errors.add("alias.broken")
+    aliases.write("sales: carol\nno end here\n")
+    (broken,) = gw.wait_event("alias.broken")
+    assert "aliases.txt" in broken["what"]
+    gw.send("joe@client.test", "sales@local.test", message("third"))
+    gw.wait_mail("bob", 2)
+    gw.wait_empty()
+    assert not gw.messages("carol")
+    # The next start refuses it, with the place.
+    done = gw.cli("check", code=78)
+    assert "aliases.txt:" in done.stderr
+
+
+def test_mended_aliases_mend_the_mail_that_waits(new_gateway):
+    aliases = Aliases(new_gateway, "sales: bob@remote.test;\n",
+                      rule("remote.test", f"[127.0.0.1]:{free_port()}"))
+    gw = aliases.start()
+    gw.send("joe@client.test", "sales@local.test", message("late"))
+    gw.wait_event("deliver.deferred")
+    aliases.write("sales: ann;\n")
+    gw.wait_event("alias.read")
+    gw.cli("queue", "retry", "--all")
+    gw.wait_mail("ann")
+    gw.wait_empty()
+
+
+def test_a_user_has_a_file_of_his_own(new_gateway):
+    me = pwd.getpwuid(os.getuid())
+    name = f".postern-test-{os.getpid()}"
+    own = os.path.join(me.pw_dir, name)
+    aliases = Aliases(new_gateway, "x: y;\n", user_file=name)
+    with open(own, "w", encoding="utf-8") as file:
+        file.write(f"{me.pw_name}: ann, _{me.pw_name};\n")
+    os.chmod(own, 0o600)
+    try:
+        gw = aliases.start()
+        gw.send("joe@client.test", f"{me.pw_name}@local.test", message("mine"))
+        gw.wait_mail("ann")
+        gw.wait_mail(me.pw_name)
+        gw.wait_empty()
+        text = gw.cli("route", f"{me.pw_name}@local.test").stdout
+        assert name in text and "ann@gw.test" in text
+    finally:
+        os.unlink(own)
+
+
+def test_route_tells_each_place_with_its_reasons(new_gateway):
+    aliases = Aliases(new_gateway, "sales: ann, bob@remote.test;\n",
+                      rule("remote.test", "[192.0.2.1]"))
+    (answer,) = aliases.gw.json("route", "sales@local.test")
+    assert answer["alias"]["file"] == aliases.path and answer["alias"]["line"] == 1
+    places = {leaf["recipient"]: leaf for leaf in answer["alias"]["leaves"]}
+    assert places["ann@gw.test"]["decision"]["transport"] == "local-mbox"
+    assert places["bob@remote.test"]["decision"]["next_hops"] == ["[192.0.2.1]"]
+    assert places["bob@remote.test"]["chain"] == "sales@local.test -> bob@remote.test"
+    text = aliases.gw.cli("route", "--no-color", "sales@local.test").stdout
+    assert f"=> alias ({aliases.path}:1) for 2 places" in text
+    assert "=> transport smtp-out, next hops: [192.0.2.1]" in text

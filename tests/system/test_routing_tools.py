@@ -1,0 +1,87 @@
+"""postern route --table, postern check --routes, postern diff."""
+import json
+import os
+
+from harness.mail import message
+
+RULES = [{"domain": "a.test", "transport": "smtp-out", "next_hops": "[127.0.0.1]:9"},
+         {"domain": ".b.test", "hold": "look first"},
+         {"domain": "x.b.test", "discard": True}]
+
+
+def routing(rules, **more):
+    return {"routing": {"rules": rules, **more}}
+
+
+def write(folder, name, text):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def test_the_table_is_printed_and_warns_of_rows_that_never_match(new_gateway):
+    gw = new_gateway(routing(RULES))
+    said = gw.cli("route", "--table")
+    text = said.stdout
+    assert "rule 1 (10-test.json#/routing/rules/0): domain a.test -> smtp-out via [127.0.0.1]:9" \
+        in text
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("rule 3"))
+    assert "never matches: all of it is taken by rule 2" in lines[at + 1]
+    assert "1 of " in said.stderr and "rows can never match" in said.stderr
+    listed = gw.json("route", "--table")
+    assert [row["number"] for row in listed if row["shadowed_by"]] == [3]
+    assert listed[-1]["what"] == "default" and listed[-1]["when"] == "all the rest"
+
+
+def test_expectations_are_checked_before_a_reload(new_gateway, folder):
+    gw = new_gateway(routing(RULES))
+    path = write(folder, "routes.txt", "# what must not change\n"
+                 "*, bob@a.test -> smtp-out via [127.0.0.1]:9\n"
+                 "<>, ann@local.test -> local-mbox\n"
+                 "bob@y.b.test -> hold\n"
+                 "bob@far.test -> smtp-out via mx\n")
+    assert "4 of 4 routes are as expected" in gw.cli("check", "--routes", path).stdout
+    other = new_gateway(routing(RULES[1:]))
+    said = other.cli("check", "--routes", path, code=78).stdout
+    assert f"{path}:2: bob@a.test: found smtp-out, by default 1" in said
+    assert "3 of 4 routes are as expected" in said
+    told = other.json("check", "--routes", path, code=78)
+    assert [r["line"] for r in told["routes"] if not r["ok"]] == [2]
+
+
+def test_a_line_that_is_no_expectation_is_named(new_gateway, folder):
+    gw = new_gateway()
+    path = write(folder, "routes.txt", "bob@a.test\n")
+    assert f"{path}:1: expected \"from, address -> where\"" in \
+        gw.cli("check", "--routes", path, code=65).stderr
+    gw.cli("check", "--routes", os.path.join(folder, "nothing"), code=66)
+
+
+def test_a_difference_of_two_configurations_is_shown(new_gateway, folder):
+    old, new = new_gateway(routing(RULES)), new_gateway(routing(RULES[1:]))
+    path = write(folder, "addresses", "bob@a.test\nann@local.test\n<>, x@b.test\n")
+    said = old.cli("diff", old.confd, new.confd, "--addresses", path).stdout
+    assert said == ("bob@a.test\n  - smtp-out via [127.0.0.1]:9\n  + smtp-out\n"
+                    "1 of 3 would go elsewhere\n")
+    (one,) = json.loads(old.cli("diff", old.confd, new.confd, "--addresses", path, "--json").stdout)
+    assert one == {"recipient": "bob@a.test", "old": "smtp-out via [127.0.0.1]:9",
+                   "new": "smtp-out"}
+    old.cli("diff", old.confd, code=64)
+    old.cli("diff", old.confd, new.confd, code=64)
+
+
+def test_waiting_mail_is_compared_too_with_and_without_a_gateway_that_runs(gateway, new_gateway):
+    gw = gateway(routing(RULES))
+    other = new_gateway(routing([RULES[1]]))
+    gw.send("ann@client.test", ["bob@a.test", "carl@y.b.test"], message())
+    gw.wait_event("deliver.held", to="carl@y.b.test")
+    gw.wait_event("deliver.deferred", to="bob@a.test")
+    for _ in ("running", "stopped"):
+        said = gw.cli("diff", gw.confd, other.confd, "--queue").stdout
+        assert "bob@a.test from <ann@client.test>\n  - smtp-out via [127.0.0.1]:9\n  + smtp-out\n" \
+            in said
+        assert "1 of 2 would go elsewhere" in said
+        if gw.running():
+            gw.stop()
