@@ -74,6 +74,7 @@ int cli_sendmail(int argc, char **argv); /* called as sendmail */
 int cli_mailq(int argc, char **argv);    /* called as mailq */
 int cli_queue(int argc, char **argv);
 int cli_diff(int argc, char **argv);
+int cli_map(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_plugin(int argc, char **argv);
 

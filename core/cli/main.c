@@ -25,6 +25,7 @@ static const struct verb {
     { "diff", cli_diff, "which addresses would go elsewhere under another configuration" },
     { "send", cli_send, "submit a message from standard input (also as sendmail)" },
     { "queue", cli_queue, "list, show, retry, hold, release or remove mail; analyze the spool" },
+    { "map", cli_map, "compile alias files into one file that is looked up, not read" },
     { "status", cli_status, "what the running gateway is doing" },
     { "plugin", cli_plugin, "list plugins, or describe one with its options" },
     { "help", cli_help, "this text" },

@@ -7,21 +7,39 @@
 #include "config/table.h"
 #include "plugin/plugin.h"
 
-static const char *kind(const struct postern_plugin *p)
+#define KINDS_MAX 64u /* bytes of all names of capabilities */
+
+static size_t kinds(const struct postern_plugin *p, const char *ret[3])
 {
-    if (p->ingress && p->transport)
-        return "ingress, transport";
-    return p->ingress ? "ingress" : "transport";
+    size_t n = 0;
+
+    if (p->ingress)
+        ret[n++] = "ingress";
+    if (p->transport)
+        ret[n++] = "transport";
+    if (plugin_directory(p))
+        ret[n++] = "directory";
+    return n;
+}
+
+static const char *kind(const struct postern_plugin *p, char *buf, size_t size)
+{
+    const char *v[3];
+    size_t n = kinds(p, v), len = 0;
+
+    for (size_t i = 0; i < n && len < size; i++)
+        len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", v[i]);
+    return buf;
 }
 
 static json_t *kinds_json(const struct postern_plugin *p)
 {
     json_t *list = json_array();
+    const char *v[3];
+    size_t n = kinds(p, v);
 
-    if (p->ingress)
-        json_array_append_new(list, json_string("ingress"));
-    if (p->transport)
-        json_array_append_new(list, json_string("transport"));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(v[i]));
     return list;
 }
 
@@ -58,11 +76,13 @@ static int list(const struct cli_common *common, struct plugin_catalog *catalog)
 
     for (size_t i = 0; i < n; i++) {
         const struct postern_plugin *p = l[i].descriptor;
+        char offers[KINDS_MAX];
 
         if (common->json)
             json_array_append_new(all, listed_json(&l[i]));
         else if (p)
-            printf("%-20s %-10s %-10s %s\n", p->name, p->version, kind(p), p->summary);
+            printf("%-20s %-10s %-10s %s\n", p->name, p->version, kind(p, offers, sizeof offers),
+                   p->summary);
         else
             printf("%-20s refused: %s: %s\n", l[i].name, l[i].path, l[i].refused);
     }
@@ -75,10 +95,11 @@ static int list(const struct cli_common *common, struct plugin_catalog *catalog)
 static void print_info(const struct postern_plugin *p, const char *path)
 {
     struct buf text = { 0 };
+    char offers[KINDS_MAX];
 
     printf("%s %s: %s\n\n", p->name, p->version, p->summary);
-    printf("offers:  %s\nABI:     %u.%u\nfile:    %s\n\n", kind(p), p->abi_major, p->abi_minor,
-           path);
+    printf("offers:  %s\nABI:     %u.%u\nfile:    %s\n\n", kind(p, offers, sizeof offers),
+           p->abi_major, p->abi_minor, path);
     if (p->options)
         config_table_text(p->options, p->option_size, &text);
     if (text.len)

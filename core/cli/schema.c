@@ -22,6 +22,7 @@ static size_t usable(const struct plugin_listed *l, size_t n, struct config_sche
                 .summary = p->summary,
                 .ingress = p->ingress != NULL,
                 .transport = p->transport != NULL,
+                .directory = plugin_directory(p) != NULL,
                 .table = p->options,
                 .step = p->option_size,
             };

@@ -126,7 +126,7 @@ struct config_aliases { /* see route/alias.h for meanings */
 };
 
 /* A plugin instance: {"transports": {"smtp-out": {"plugin": "smtp-out", ...}}}. */
-enum config_kind { CONFIG_INGRESS, CONFIG_TRANSPORT };
+enum config_kind { CONFIG_INGRESS, CONFIG_TRANSPORT, CONFIG_DIRECTORY };
 struct config_instance {
     enum config_kind     kind;
     const char          *name;

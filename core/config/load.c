@@ -28,6 +28,7 @@ static const struct {
 } kinds[] = {
     { "ingress", CONFIG_INGRESS },
     { "transports", CONFIG_TRANSPORT },
+    { "directories", CONFIG_DIRECTORY },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -70,7 +71,8 @@ static void unknown_section(struct merge *m, const char *name)
     else if (!config_belongs(name, NULL, NULL, &pointer))
         merge_error(m, "unknown section; \"%s\" belongs in %s", name, pointer.data);
     else
-        merge_error(m, "unknown section; a plugin is set up in \"ingress\" or \"transports\"");
+        merge_error(m, "unknown section; a plugin is set up in \"ingress\", \"transports\" or "
+                    "\"directories\"");
     buf_free(&pointer);
 }
 

@@ -155,6 +155,11 @@ const struct postern_option config_routing_table[] = {
     POSTERN_OPT(struct config_routing, own_interfaces, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Whether the addresses of this machine's interfaces are ours; asked at start and "
                "reload."),
+    POSTERN_OPT(struct config_routing, roads, POSTERN_OPT_CHOICE, .dflt = "off",
+        .choices = "off|percent|all",
+        .doc = "Whether roads written into the local part of our own addresses are followed: "
+               "user%c@us goes on to user@c, with \"all\" also UUCP's c!user@us. Only for clients "
+               "that may relay; \"off\" takes them for users' names."),
     POSTERN_OPT(struct config_routing, local_transport, POSTERN_OPT_STRING,
         .doc = "Transport instance for local users; without it, \"local-mbox\"."),
     POSTERN_OPT(struct config_routing, rules, POSTERN_OPT_OBJECTS,

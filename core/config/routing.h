@@ -70,6 +70,7 @@ struct config_routing {
     struct postern_strings virtual_domains;
     struct postern_strings own_addresses;  /* beside those of the interfaces                      */
     int64_t                own_interfaces; /* bool: ask the machine                               */
+    int64_t                roads; /* choice off|percent|all                                       */
     const char            *local_transport;
     struct postern_objects rules;    /* struct config_rule; concatenated over files in name order */
     struct postern_objects gateways; /* struct config_gateway; likewise                           */

@@ -205,7 +205,11 @@ static json_t *table_schema(const struct postern_option *table, size_t step, int
 
 static int stands_in(const struct config_schema_plugin *p, enum config_kind kind)
 {
-    return kind == CONFIG_INGRESS ? p->ingress : p->transport;
+    const int where[] = { [CONFIG_INGRESS] = p->ingress,
+                          [CONFIG_TRANSPORT] = p->transport,
+                          [CONFIG_DIRECTORY] = p->directory };
+
+    return where[kind];
 }
 
 /* An instance of one plugin: its own keys, and those that every instance has. */
@@ -246,11 +250,14 @@ static json_t *any_instance(enum config_kind kind, const struct config_schema_pl
 }
 
 static const char *const kind_names[] = {
-    [CONFIG_INGRESS] = "ingress", [CONFIG_TRANSPORT] = "transports"
+    [CONFIG_INGRESS] = "ingress",
+    [CONFIG_TRANSPORT] = "transports",
+    [CONFIG_DIRECTORY] = "directories",
 };
 static const char *const kind_docs[] = {
     [CONFIG_INGRESS] = "Instances of plugins that bring messages in, by name.",
     [CONFIG_TRANSPORT] = "Instances of plugins that deliver messages, by name.",
+    [CONFIG_DIRECTORY] = "Instances of plugins that know users and aliases, by name.",
 };
 
 /* An instance named like a plugin need not say that it is one. */
@@ -281,7 +288,7 @@ static json_t *definitions(const struct config_schema_plugin *plugins, size_t n)
     json_t *all = json_object();
     char name[CONFIG_NAME_MAX + 16];
 
-    for (int kind = CONFIG_INGRESS; kind <= CONFIG_TRANSPORT; kind++) {
+    for (int kind = CONFIG_INGRESS; kind <= CONFIG_DIRECTORY; kind++) {
         snprintf(name, sizeof name, "instance-%s", kind_names[kind]);
         json_object_set_new(all, name, any_instance((enum config_kind)kind, plugins, n));
     }
@@ -303,7 +310,7 @@ json_t *config_schema(const struct config_schema_plugin *plugins, size_t n)
         json_object_set_new(section, "title", json_string(s->name));
         json_object_set_new(properties, s->name, section);
     }
-    for (int kind = CONFIG_INGRESS; kind <= CONFIG_TRANSPORT; kind++)
+    for (int kind = CONFIG_INGRESS; kind <= CONFIG_DIRECTORY; kind++)
         json_object_set_new(properties, kind_names[kind],
                             instances((enum config_kind)kind, plugins, n));
     schema = json_pack("{s:s, s:s, s:s}", "$schema", DRAFT, "title", "Postern", "description",

@@ -9,7 +9,7 @@
 
 struct config_schema_plugin { /* everything is borrowed during the call */
     const char *name, *summary;
-    int ingress, transport;             /* bool: where it may stand         */
+    int ingress, transport, directory; /* bool: where it may stand         */
     const struct postern_option *table; /* NULL: it takes no settings       */
     size_t step;
 };

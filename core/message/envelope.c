@@ -23,6 +23,7 @@ const char *wait_reason_name(int reason)
         [WAIT_HELD] = "held",
         [WAIT_IN_FLIGHT] = "in flight",
         [WAIT_SPOOL] = "bounce not written",
+        [WAIT_HOURS] = "group hours",
     };
     size_t n = sizeof names / sizeof names[0];
 

@@ -34,7 +34,8 @@ enum wait_reason {
     WAIT_DNS = 5,         /* names did not resolve               */
     WAIT_HELD = 6,        /* on hold: by an operator, a rule, or for safety; the text says which */
     WAIT_IN_FLIGHT = 7,   /* being delivered now                 */
-    WAIT_SPOOL = 8        /* its bounce could not be written yet */
+    WAIT_SPOOL = 8,       /* its bounce could not be written yet */
+    WAIT_HOURS = 9        /* its queue group delivers at other hours */
 };
 const char *wait_reason_name(int reason); /* "backoff", "destination limit", ... */
 

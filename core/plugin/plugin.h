@@ -4,6 +4,12 @@
 
 #include "config/config.h"
 
+/* What came later than minor 0. */
+static inline const struct postern_directory_ops *plugin_directory(const struct postern_plugin *p)
+{
+    return POSTERN_HAS(p, directory) ? p->directory : NULL;
+}
+
 /* The folders searched: POSTERN_PLUGIN_PATH (colon list) if set, else PLUGINDIR. */
 struct plugin_catalog;
 

@@ -22,6 +22,31 @@ static void complain(const struct config_instance *in, const char *what,
     config_error(errors, in->origin.file, pointer, "%s", what);
 }
 
+static const char *const lacks[] = {
+    [CONFIG_INGRESS] = "brings no messages in",
+    [CONFIG_TRANSPORT] = "delivers no messages",
+    [CONFIG_DIRECTORY] = "knows no names",
+};
+
+static int offers(const struct postern_plugin *p, enum config_kind kind)
+{
+    switch (kind) {
+    case CONFIG_INGRESS:
+        return p->ingress != NULL;
+    case CONFIG_TRANSPORT:
+        return p->transport != NULL;
+    default:
+        return plugin_directory(p) != NULL;
+    }
+}
+
+static const char *home_of(const struct postern_plugin *p)
+{
+    if (p->transport)
+        return "transports";
+    return p->ingress ? "ingress" : "directories";
+}
+
 static void load_one(struct plugin_catalog *c, struct config_instance *in,
                      struct config_errors *errors)
 {
@@ -32,11 +57,9 @@ static void load_one(struct plugin_catalog *c, struct config_instance *in,
         return;
     if (plugin_load(c, in->plugin, &p, NULL, why, sizeof why) < 0)
         what = mem_strdup(why);
-    else if (in->kind == CONFIG_INGRESS && !p->ingress)
-        what = mem_printf("plugin \"%s\" brings no messages in; it belongs in /transports",
-                          in->plugin);
-    else if (in->kind == CONFIG_TRANSPORT && !p->transport)
-        what = mem_printf("plugin \"%s\" delivers no messages; it belongs in /ingress", in->plugin);
+    else if (!offers(p, in->kind))
+        what = mem_printf("plugin \"%s\" %s; it belongs in /%s", in->plugin, lacks[in->kind],
+                          home_of(p));
     if (what)
         complain(in, what, errors);
     else

@@ -64,8 +64,9 @@ static int vet_capabilities(const struct postern_plugin *p, char *why, size_t wh
 {
     const struct postern_ingress_ops *in = p->ingress;
     const struct postern_transport_ops *out = p->transport;
+    const struct postern_directory_ops *names = POSTERN_HAS(p, directory) ? p->directory : NULL;
 
-    if (!in && !out)
+    if (!in && !out && !names)
         return refuse(why, why_size, "it offers nothing that this postern knows");
     if (in && (in->size < sizeof *in || in->size > PLUGIN_STRUCT_MAX))
         return refuse(why, why_size, "the size of its ingress operations is no size");
@@ -73,6 +74,10 @@ static int vet_capabilities(const struct postern_plugin *p, char *why, size_t wh
         return refuse(why, why_size, "the size of its transport operations is no size");
     if (out && (!out->deliver || !out->cancel))
         return refuse(why, why_size, "a transport needs both deliver and cancel");
+    if (names && (names->size < sizeof *names || names->size > PLUGIN_STRUCT_MAX))
+        return refuse(why, why_size, "the size of its directory operations is no size");
+    if (names && !names->lookup)
+        return refuse(why, why_size, "a directory needs lookup");
     if (!p->open || !p->close)
         return refuse(why, why_size, "it needs both open and close");
     return 0;

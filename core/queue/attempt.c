@@ -103,8 +103,15 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
 {
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[i];
-    struct qdest *dest = dest_get(q, d);
+    struct qdest *dest;
+    int64_t wait = group_wait(d->group);
 
+    if (wait) {
+        rcpt_set(q, r, RCPT_WAITING, WAIT_HOURS);
+        r->next_try = loop_now(q->loop) + wait;
+        return;
+    }
+    dest = dest_get(q, d);
     if (dest_blocked(dest, loop_now(q->loop))) {
         rcpt_set(q, r, RCPT_WAITING, dest->reason);
         r->next_try = after_probe(q, dest);
@@ -148,7 +155,7 @@ static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt,
         return;
     }
     rcpt_text(a->q, r, d->text, d->status);
-    rcpt_defer(a->q, r, WAIT_BACKOFF);
+    rcpt_defer(a->q, r, WAIT_BACKOFF, d->group);
     log_event(POSTERN_LOG_INFO, "queue", "deliver.deferred", "id=%s to=%s status=%u.%u.%u why=%s",
               text_id(a->m->id, id, sizeof id), log_q(rcpt), d->status[0], d->status[1],
               d->status[2], log_q(d->text));
@@ -194,19 +201,30 @@ static void follow(struct attempt *a, size_t i, const char *rcpt, struct route_d
 
 /* --- recipients that stand for several places --- */
 
+static void leaf_wait(struct qbranch *b, enum wait_reason reason, int64_t next_try)
+{
+    b->put_off = 1;
+    b->reason = (uint8_t)reason;
+    if (next_try > b->next_try)
+        b->next_try = next_try;
+}
+
 static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf *to,
                               const char *rcpt, const struct route_leaf *leaf)
 {
     const struct route_decision *d = &leaf->decision;
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[b->index];
-    struct qdest *dest = dest_get(q, d);
+    struct qdest *dest;
+    int64_t wait = group_wait(d->group);
 
+    if (wait) {
+        leaf_wait(b, WAIT_HOURS, loop_now(q->loop) + wait);
+        return;
+    }
+    dest = dest_get(q, d);
     if (dest_blocked(dest, loop_now(q->loop))) {
-        b->put_off = 1;
-        b->reason = dest->reason;
-        if (after_probe(q, dest) > b->next_try)
-            b->next_try = after_probe(q, dest);
+        leaf_wait(b, dest->reason, after_probe(q, dest));
         if (!r->text)
             r->text = intern_ref(q->texts, dest->text);
         return;

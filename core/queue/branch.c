@@ -114,6 +114,7 @@ void branch_begin(struct qbranch *b)
 {
     b->deferred = b->put_off = b->held = 0;
     b->next_try = 0;
+    b->group = NULL;
 }
 
 static const struct qleaf *find_state(const struct qbranch *b, enum leaf_state state)
@@ -152,7 +153,7 @@ void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b)
     if (b->held) {
         rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
     } else if (b->deferred) {
-        rcpt_defer(q, r, b->reason);
+        rcpt_defer(q, r, b->reason, b->group);
     } else if (b->put_off) {
         rcpt_set(q, r, RCPT_WAITING, b->reason);
         r->next_try = b->next_try;

@@ -34,6 +34,7 @@ struct qbranch { /* of one recipient */
     /* What this attempt has come to for the leaves that are left: */
     uint8_t deferred, put_off, held; /* the last try failed; it was none; a rule holds it */
     uint8_t reason;                  /* enum wait_reason */
+    const struct route_group *group; /* whose retry list counts; NULL: the queue's */
     uint8_t whole;    /* it failed as a whole, whatever its leaves did: it expired */
     int64_t next_try; /* for put_off */
 };

@@ -33,6 +33,24 @@ static void dest_name(const struct route_decision *d, char *buf, size_t size)
     }
 }
 
+static struct qgroup *group_get(struct queue *q, const struct route_group *settings)
+{
+    struct qgroup *g = settings ? map_get(q->groups, settings->name) : NULL;
+
+    if (g || !settings)
+        return g;
+    g = mem_zalloc(sizeof *g);
+    g->settings = settings;
+    list_init(&g->blocked);
+    map_set(q->groups, settings->name, g);
+    return g;
+}
+
+static int is_full(const struct qgroup *g)
+{
+    return g && g->settings->concurrency && g->in_flight >= g->settings->concurrency;
+}
+
 struct qdest *dest_get(struct queue *q, const struct route_decision *d)
 {
     char name[DEST_KEY_MAX], key[DEST_KEY_MAX + 128];
@@ -40,7 +58,8 @@ struct qdest *dest_get(struct queue *q, const struct route_decision *d)
     size_t len;
 
     dest_name(d, name, sizeof name);
-    snprintf(key, sizeof key, "%s %s", d->transport, name);
+    snprintf(key, sizeof key, "%s %s%s%s", d->transport, name, d->group ? " in " : "",
+             d->group ? d->group->name : "");
     dest = map_get(q->dests, key);
     if (dest)
         return dest;
@@ -49,6 +68,7 @@ struct qdest *dest_get(struct queue *q, const struct route_decision *d)
     memcpy(dest->key, key, len);
     dest->transport = mem_strdup(d->transport);
     dest->name = mem_strdup(name);
+    dest->group = group_get(q, d->group);
     list_init(&dest->ready);
     list_init(&dest->waiting);
     list_init(&dest->parking);
@@ -80,7 +100,16 @@ static size_t limit_of(const struct queue *q, const struct qdest *d)
 static void make_ready(struct queue *q, struct qdest *d)
 {
     if (d->waiting_n && d->in_flight < limit_of(q, d) && list_empty(&d->ready))
-        list_add_tail(&q->ready, &d->ready);
+        list_add_tail(is_full(d->group) ? &d->group->blocked : &q->ready, &d->ready);
+}
+
+/* A place in the group is free: the destination that waits longest for one takes its turn. */
+static void unblock(struct queue *q, struct qgroup *g)
+{
+    struct list *n = is_full(g) ? NULL : list_pop(&g->blocked);
+
+    if (n)
+        list_add_tail(&q->ready, n);
 }
 
 void dest_enqueue(struct queue *q, struct qdest *d, postern_job *j)
@@ -97,8 +126,14 @@ void dest_dispatch(struct queue *q)
         struct qdest *d = CONTAINER(list_pop(&q->ready), struct qdest, ready);
         struct list *n;
 
+        if (is_full(d->group)) {
+            list_add_tail(&d->group->blocked, &d->ready);
+            continue;
+        }
         if (d->in_flight >= limit_of(q, d) || !(n = list_pop(&d->waiting)))
             continue;
+        if (d->group)
+            d->group->in_flight++;
         d->waiting_n--;
         d->in_flight++;
         q->in_flight++;
@@ -117,6 +152,10 @@ void dest_release(struct queue *q, struct qdest *d)
 {
     d->in_flight--;
     q->in_flight--;
+    if (d->group) {
+        d->group->in_flight--;
+        unblock(q, d->group);
+    }
     make_ready(q, d);
     if (is_idle(d) && !d->dead_until)
         dest_free(q, d);

@@ -50,6 +50,11 @@ void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *tex
               log_q(text));
 }
 
+static const struct route_group *group_of(const postern_job *j)
+{
+    return j->dest->group ? j->dest->group->settings : NULL;
+}
+
 static enum wait_reason reason_of(const struct job_rcpt *from)
 {
     return from->cause == POSTERN_CAUSE_DNS   ? WAIT_DNS
@@ -66,7 +71,7 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
         return;
     }
     keep_text(q, r, from);
-    rcpt_defer(q, r, reason_of(from));
+    rcpt_defer(q, r, reason_of(from), group_of(j));
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
@@ -94,6 +99,7 @@ static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, 
         b->deferred |= !j->stopped;
         b->put_off |= j->stopped;
         b->reason = (uint8_t)reason_of(from);
+        b->group = group_of(j);
         if (!j->stopped)
             keep_text(q, r, from);
         spool_uncache(msg_spool(q, j->msg), j->msg->entry);

@@ -19,7 +19,7 @@
 /* Jobs that wait at one destination; what else is due for it waits as an id (park.c). */
 #define QUEUE_WINDOW       1000u
 #define QUEUE_TEXT_MAX     1000u
-#define WAIT_REASONS       9
+#define WAIT_REASONS       10
 #define QUEUE_SPOOLS       64u
 
 /* Not at all; in a job, waiting or in flight; parked at a destination; or something is asked that
@@ -56,8 +56,16 @@ struct qmsg {
     struct qrcpt        rcpts[];
 };
 
+/* Destinations with a limit in common (route_group). */
+struct qgroup {
+    const struct route_group *settings;
+    size_t                    in_flight;
+    struct list               blocked; /* struct qdest.ready: they have something, and may not */
+};
+
 struct qdest {
-    struct list      ready; /* in queue.ready when it has something to start */
+    struct list      ready; /* in queue.ready when it has something to start, or group.blocked */
+    struct qgroup   *group; /* NULL: none */
     struct list      waiting; /* jobs, oldest first */
     struct list      parking; /* in queue.parking when something is parked here */
     struct {                  /* ids of messages, oldest first: a ring */
@@ -140,6 +148,7 @@ struct queue {
     struct heap   due;  /* struct qmsg */
 
     struct map *dests; /* key to struct qdest */
+    struct map *groups; /* name to struct qgroup */
     struct list ready; /* struct qdest: round robin */
     struct list parking; /* likewise: those where something is parked */
 
@@ -173,7 +182,9 @@ void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wai
 /* What was last said of it: our own words, or a peer's (remote, smtp). */
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3]);
 void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp);
-void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason);
+/* g: whose retry list counts; NULL: the queue's. */
+void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason,
+                const struct route_group *g);
 struct spool *msg_spool(const struct queue *q, const struct qmsg *m);
 
 /* attempt.c: routing what is due */
@@ -237,7 +248,10 @@ void quarantine_free(struct queue *q);
 void    state_encode(const struct queue *q, const struct qmsg *m, struct buf *out);
 int     state_decode(struct queue *q, struct qmsg *m, const void *data, size_t len);
 int64_t state_gap(int64_t usec); /* what the wall clock says has passed, as far as it is believed */
-int64_t retry_delay(struct queue *q, unsigned tries); /* with jitter */
+/* With jitter. */
+int64_t retry_delay(struct queue *q, const struct route_group *g, unsigned tries);
+/* usec until a delivery for the group may begin; 0: now. */
+int64_t group_wait(const struct route_group *g);
 int64_t jittered(struct queue *q, int64_t usec);
 
 #endif

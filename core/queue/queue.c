@@ -72,6 +72,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->texts = intern_new();
     q->marked = idmap_new();
     q->dests = map_new();
+    q->groups = map_new();
     list_init(&q->messages);
     list_init(&q->ready);
     list_init(&q->parking);
@@ -134,6 +135,7 @@ void queue_free(struct queue **pq)
     quarantine_free(q);
     branch_free_all(q);
     map_free(&q->dests, NULL);
+    map_free(&q->groups, free);
     intern_free(&q->texts);
     free(q->retry);
     free(q);
@@ -227,13 +229,14 @@ void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp)
 }
 
 /* One try more has failed: when is the next? */
-void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason)
+void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason,
+                const struct route_group *g)
 {
     rcpt_set(q, r, RCPT_WAITING, reason);
     if (r->tries < UINT16_MAX)
         r->tries++;
     r->tried = (uint32_t)(clock_wall() / 1000000);
-    r->next_try = loop_now(q->loop) + retry_delay(q, r->tries);
+    r->next_try = loop_now(q->loop) + retry_delay(q, g, r->tries);
     q->deferred++;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "util/clock.h"
 
@@ -177,11 +178,24 @@ int64_t jittered(struct queue *q, int64_t usec)
 
 /* tries counts from 1: the delay after the first try is the first of the list; the last one
  * repeats. */
-int64_t retry_delay(struct queue *q, unsigned tries)
+int64_t retry_delay(struct queue *q, const struct route_group *g, unsigned tries)
 {
-    size_t i = tries > 0 ? tries - 1 : 0;
+    const int64_t *retry = g && g->retry_n ? g->retry : q->retry;
+    size_t n = g && g->retry_n ? g->retry_n : q->retry_n, i = tries > 0 ? tries - 1 : 0;
 
-    if (!q->retry_n)
+    if (!n)
         return jittered(q, POSTERN_MINUTES(30));
-    return jittered(q, q->retry[i < q->retry_n ? i : q->retry_n - 1]);
+    return jittered(q, retry[i < n ? i : n - 1]);
+}
+
+int64_t group_wait(const struct route_group *g)
+{
+    time_t now = (time_t)(clock_wall() / 1000000);
+    struct tm tm;
+
+    if (!g || !g->hours_n || !localtime_r(&now, &tm))
+        return 0;
+    return (int64_t)route_group_wait(g, (unsigned)(tm.tm_hour * 60 + tm.tm_min),
+                                     (unsigned)tm.tm_sec) *
+        1000000;
 }

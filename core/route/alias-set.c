@@ -45,7 +45,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static enum alias_syntax syntax_of(const struct config_alias_file *file)
+enum alias_syntax alias_syntax_of(const struct config_alias_file *file)
 {
     const char *name = base_name(file->path);
     size_t len = strlen(name);
@@ -66,7 +66,7 @@ static void load_files(struct load *l)
     if (l->old)
         old = l->old->files; /* of the same configuration: the same files in the same order */
     for (size_t i = 0; i < n; i++)
-        v[i] = load_file(l, files[i].path, syntax_of(&files[i]), old ? old[i] : NULL);
+        v[i] = load_file(l, files[i].path, alias_syntax_of(&files[i]), old ? old[i] : NULL);
     if (l->cfg->full_names) {
         v[n] = load_file(l, l->cfg->full_names, ALIAS_SYNTAX_PASSWD, old ? old[n] : NULL);
         n++;

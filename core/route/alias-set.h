@@ -65,6 +65,9 @@ char *alias_path(const struct config_aliases *cfg, const char *said_in, const ch
 /* The same on the disk, links followed. */
 int alias_path_allowed(const struct config_aliases *cfg, const char *path);
 
+/* How a file of aliases is written: as the configuration says, or by its name. */
+enum alias_syntax alias_syntax_of(const struct config_alias_file *file);
+
 /* Fills an answer from a record; from all records of a file of members. */
 void alias_answer_record(struct alias_answer *a, const struct alias_source *s,
                          const struct alias_record *rec);

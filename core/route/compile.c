@@ -229,6 +229,7 @@ static struct route_table *table_new(const struct config *cfg)
     t->own = map_new();
     t->group_of = map_new();
     route_index_init(&t->index);
+    t->roads = (int)cfg->routing.roads;
     if (!hostname || route_domain_normalize(hostname, strlen(hostname), t->hostname) < 0)
         snprintf(t->hostname, sizeof t->hostname, "localhost");
     return t;

@@ -141,6 +141,49 @@ static int rewrite(struct route_walk *w, struct chain *c, const struct route_row
     return -ELOOP;
 }
 
+/* The rest of a road that ends with us: "user%c@us" goes to user@c, "c!user@us" too. NULL: there is
+ * none, and the local part is a user's name. */
+static char *rest_of_road(const struct route_walk *w)
+{
+    const char *text = w->rcpt.parsed.local, *why;
+    char percent[POSTERN_ADDRESS_SIZE], next[POSTERN_ADDRESS_SIZE];
+    uint32_t hacks = postern_address_hacks(&w->rcpt.parsed);
+    int r;
+
+    if (!w->t->roads || !w->rcpt.parsed.domain)
+        return NULL;
+    if (w->t->roads > 1 && (hacks & POSTERN_HACK_BANG)) {
+        r = postern_address_bang_to_percent(NULL, text, strlen(text), percent, sizeof percent,
+                                            &why);
+        if (r < 0)
+            return NULL;
+        text = percent;
+    } else if (!(hacks & POSTERN_HACK_PERCENT)) {
+        return NULL;
+    }
+    r = postern_address_percent_next(NULL, text, strlen(text), next, sizeof next, &why);
+    return r < 0 ? NULL : mem_strdup(next);
+}
+
+/* That an address is ours does not make the end of its road so: who may not relay may not do it
+ * this way either. 0, -ELOOP as rewrite; -ENOENT: there is no road. */
+static int follow_road(struct route_walk *w, struct chain *c, struct route_decision *d)
+{
+    char *to = rest_of_road(w);
+
+    if (!to)
+        return -ENOENT;
+    c->anyone = 0;
+    if (!chain_has(c, to) && c->n <= ROUTE_REWRITES_MAX) {
+        route_trace_rewrite(w, to);
+        chain_push(c, to);
+        return 0;
+    }
+    fail_rewrite(w, c, w->local, to, "the road in the address goes round in circles", d);
+    free(to);
+    return -ELOOP;
+}
+
 /* --- the walk --- */
 
 /* Rows [from, to). 1: decided; 0: rewritten, start again; -ELOOP: decided that it failed; -ENOENT:
@@ -186,6 +229,9 @@ static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
         return r;
     route_trace_local(w);
     if (w->local) {
+        r = follow_road(w, c, d);
+        if (r != -ENOENT)
+            return r;
         decide(d, w->local);
         return 1;
     }

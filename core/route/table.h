@@ -76,6 +76,7 @@ struct route_table {
     size_t            head_n, local_n, row_n; /* the tail begins at head_n + local_n */
     struct route_row *rows;
     struct route_index index;
+    int               roads; /* routing.roads: 1 "user%c@us", 2 "c!user@us" as well */
     struct map       *local; /* exact local domains to their rows */
     size_t            pattern_n; /* local rows with wildcards, tried in turn */
     const uint32_t   *patterns;

@@ -4,6 +4,7 @@
 
 #include <postern/abi.h>
 #include <postern/delivery.h>
+#include <postern/directory.h>
 #include <postern/mail.h>
 #include <postern/option.h>
 #include <postern/plugin.h>

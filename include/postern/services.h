@@ -180,6 +180,28 @@ struct postern_services {
      *     way by itself: what is final about it is final for them.
      *   POSTERN_NEXT_HOP_UNRESOLVED: to be used only when no next hop before it has an address. */
     uint32_t (*job_next_hop_flags)(const postern_job *, size_t i);
+
+    /* --- questions to directories (since 1.1: ask POSTERN_HAS) ---
+     * A lookup is borrowed from the directory's lookup() until it is answered; its strings likewise.
+     * lookup_kind: enum postern_lookup_kind.
+     * lookup_key: what is looked up, in lower case: "ann", or "ann@example.com" (an alias by its
+     *   full address), with the quotes that an address needs.
+     * lookup_local, lookup_domain: the address that the question is about, whatever the key is: its
+     *   local part without quotes, as it was written; its domain, lower case.
+     * lookup_answer: exactly once. 0 with n values (borrowed); -ENOENT: there is no such name, by
+     *   authority; -EAGAIN: could not be found out now, and values[0], if there is one, says why. A
+     *   second answer is logged as the plugin's bug and ignored. */
+    uint32_t (*lookup_kind)(const postern_lookup *);
+    const char *(*lookup_key)(const postern_lookup *);
+    const char *(*lookup_local)(const postern_lookup *);
+    const char *(*lookup_domain)(const postern_lookup *);
+    void (*lookup_answer)(postern_lookup *, int result, const char *const *values, size_t n);
+
+    /* --- more about routes (since 1.1: ask POSTERN_HAS) ---
+     * route_ask: as route_check, which can only say what is in memory; this one asks directories
+     *   too, when the configuration has any. forget() ends it. */
+    int (*route_ask)(postern_host *, const char *sender, const char *rcpt, postern_verdict_cb *,
+                     void *ctx, uint64_t *ret_id);
 };
 #define POSTERN_NEXT_HOP_OWN        1u
 #define POSTERN_NEXT_HOP_UNRESOLVED 2u

@@ -84,6 +84,10 @@ struct postern_verdict {
     char     text[256]; /* one line, printable ASCII */
 };
 
+/* The answer to route_ask. result: 0 with the verdict (borrowed), -EINVAL: rcpt is no address, -EAGAIN:
+ * could not be found out now. */
+typedef void postern_verdict_cb(void *ctx, int result, const struct postern_verdict *verdict);
+
 /* An exchanger, from resolve_mx. */
 struct postern_mx {
     size_t      size;

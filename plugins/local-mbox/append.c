@@ -14,6 +14,9 @@
 #include <time.h>
 
 #include "mbox.h"
+#include "notify.h"
+#include "present.h"
+#include "quota.h"
 #include "quote.h"
 
 #define READ_MAX      16384u /* also as much of the header as is searched for Delivered-To */
@@ -21,10 +24,21 @@
 
 struct work { /* the thread's memory */
     struct mailbox *box;
-    struct mbox mbox;
+    const struct settings *set;
+    struct quota used; /* where there are limits */
+    union {
+        struct mbox mbox;
+        struct maildir maildir;
+    };
     char in[READ_MAX];
     char out[QUOTE_ROOM(READ_MAX)];
+    char head[PRESENT_HEADER_MAX];
 };
+
+static int is_maildir(const struct work *w)
+{
+    return w->set->format == FORMAT_MAILDIR;
+}
 
 static void done(struct entry *e)
 {
@@ -33,25 +47,28 @@ static void done(struct entry *e)
 
 /* --- one message --- */
 
-static int64_t read_guarded(struct work *w, struct entry *e, uint64_t at)
+static int64_t read_guarded(struct work *w, struct entry *e, uint64_t at, char *buf, size_t len)
 {
     int64_t n = -ECANCELED;
 
     pthread_mutex_lock(&w->box->lock);
     if (!e->cancelled)
-        n = w->box->a.svc->content_read(e->content, at, w->in, sizeof w->in);
+        n = w->box->a.svc->content_read(e->content, at, buf, len);
     pthread_mutex_unlock(&w->box->lock);
     return n;
 }
 
-/* The separator, and what final delivery adds (RFC 5321 4.4). A blank in the sender would end
- * it. */
-static int write_head(struct work *w, const struct entry *e)
+static int put(struct work *w, const char *data, size_t len)
+{
+    return is_maildir(w) ? maildir_write(&w->maildir, data, len) : mbox_write(&w->mbox, data, len);
+}
+
+/* The separator. A blank in the sender would end it. */
+static int write_separator(struct work *w, const struct entry *e)
 {
     char line[SEPARATOR_MAX], date[40], sender[POSTERN_ADDRESS_MAX + 1];
     time_t now = time(NULL);
     struct tm tm;
-    int r;
 
     postern_text_clean(e->sender, strlen(e->sender), sender, sizeof sender);
     /* Readers take the line apart at blanks, and some know ASCII only; Return-Path has it all. */
@@ -62,15 +79,7 @@ static int write_head(struct work *w, const struct entry *e)
     localtime_r(&now, &tm);
     strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &tm);
     snprintf(line, sizeof line, "From %s %s\n", *sender ? sender : "MAILER-DAEMON", date);
-    r = mbox_write(&w->mbox, line, strlen(line));
-    if (r < 0)
-        return r;
-    snprintf(line, sizeof line, "Return-Path: <%s>\n", e->sender);
-    r = mbox_write(&w->mbox, line, strlen(line));
-    if (r < 0)
-        return r;
-    snprintf(line, sizeof line, "Delivered-To: %s\n", e->rcpt);
-    return mbox_write(&w->mbox, line, strlen(line));
+    return put(w, line, strlen(line));
 }
 
 /* Was it delivered to this very address before? Then somebody forwards it in a circle. */
@@ -79,7 +88,7 @@ static int comes_back(const struct work *w, const struct entry *e, size_t n)
     struct postern_field f = { .size = sizeof f };
     size_t pos = 0, len = strlen(e->rcpt);
 
-    while (postern_field_next(w->in, n, &pos, &f) == 1) {
+    while (postern_field_next(w->head, n, &pos, &f) == 1) {
         const char *v = f.value;
         size_t left = f.value_len;
 
@@ -95,44 +104,111 @@ static int comes_back(const struct work *w, const struct entry *e, size_t n)
     return 0;
 }
 
-/* -ELOOP: see comes_back. */
-static int write_content(struct work *w, struct entry *e)
+static int write_quoted(struct work *w, struct quote *q, const char *data, size_t len)
 {
-    struct quote q = { 0 };
-    uint64_t at = 0;
-    int64_t n;
-    int r;
+    return put(w, w->out, quote_add(q, data, len, w->out));
+}
 
-    while ((n = read_guarded(w, e, at)) > 0) {
-        if (!at && comes_back(w, e, (size_t)n))
-            return -ELOOP;
-        r = mbox_write(&w->mbox, w->out, quote_add(&q, w->in, (size_t)n, w->out));
+static int write_range(struct work *w, struct entry *e, struct quote *q, uint64_t at, uint64_t end)
+{
+    while (at < end) {
+        size_t want = end - at < sizeof w->in ? (size_t)(end - at) : sizeof w->in;
+        int64_t n = read_guarded(w, e, at, w->in, want);
+        int r;
+
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        r = write_quoted(w, q, w->in, (size_t)n);
         if (r < 0)
             return r;
         at += (uint64_t)n;
     }
-    if (n < 0)
-        return (int)n;
-    if (at != e->content_size)
-        return -EIO;
-    return mbox_write(&w->mbox, w->out, quote_end(&q, w->out));
+    return 0;
+}
+
+static int write_text(struct work *w, struct quote *q, const char *text, uint64_t len)
+{
+    int r = 0;
+
+    while (!r && len) {
+        size_t n = len < READ_MAX ? (size_t)len : READ_MAX;
+
+        r = write_quoted(w, q, text, n);
+        text += n;
+        len -= n;
+    }
+    return r;
+}
+
+static int write_pieces(struct work *w, struct entry *e, const struct present *p)
+{
+    struct quote q = { .plain = is_maildir(w) };
+    int r = 0;
+
+    for (size_t i = 0; !r && i < p->n; i++) {
+        const struct piece *piece = &p->pieces[i];
+
+        r = piece->text ? write_text(w, &q, piece->text, piece->to)
+                        : write_range(w, e, &q, piece->from, piece->to);
+    }
+    return r ? r : put(w, w->out, quote_end(&q, w->out));
+}
+
+/* As much of the message's beginning as is to be looked at. Bytes, or -errno. */
+static int64_t read_head(struct work *w, struct entry *e)
+{
+    size_t wanted = present_wants(w->set), len = 0;
+
+    if (wanted < READ_MAX) /* for comes_back */
+        wanted = READ_MAX;
+    while (len < wanted) {
+        int64_t n = read_guarded(w, e, len, w->head + len, wanted - len);
+
+        if (n < 0)
+            return n;
+        if (!n)
+            break;
+        len += (size_t)n;
+    }
+    return (int64_t)len;
+}
+
+/* -ELOOP: see comes_back. */
+static int write_message(struct work *w, struct entry *e)
+{
+    int64_t n = read_head(w, e);
+    const struct present_from from = {
+        .set = w->set,
+        .sender = e->sender,
+        .rcpt = e->rcpt,
+        .user = w->box->user->name,
+        .hostname = w->box->a.hostname,
+        .head = w->head,
+        .head_len = n > 0 ? (size_t)n : 0,
+        .size = e->content_size,
+    };
+    struct present p;
+    int r = n < 0 ? (int)n : 0;
+
+    if (!r && comes_back(w, e, (size_t)n))
+        return -ELOOP;
+    if (!r)
+        r = present_make(&from, &p);
+    if (r < 0)
+        return r;
+    if (!is_maildir(w))
+        r = write_separator(w, e);
+    if (!r)
+        r = write_pieces(w, e, &p);
+    present_free(&p);
+    return r;
 }
 
 static int over_quota(struct work *w, struct entry *e)
 {
-    uint64_t max = (uint64_t)w->box->a.set->max_size;
-
-    if (!max || (e->content_size <= max && w->mbox.size <= max - e->content_size))
-        return 0;
-    if (e->content_size > max)
-        problem_set(&e->problem, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 2, 3),
-                    "the message is larger than a mailbox may be (%llu bytes)",
-                    (unsigned long long)max);
-    else
-        problem_set(&e->problem, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 2, 2),
-                    "the mailbox is full (%llu of %llu bytes are used)",
-                    (unsigned long long)w->mbox.size, (unsigned long long)max);
-    return 1;
+    if (!is_maildir(w))
+        w->used.bytes = w->mbox.size;
+    return quota_check(w->set, &w->used, e->content_size, &e->problem) < 0;
 }
 
 static void log_undo(struct work *w, const struct entry *e, int r)
@@ -161,6 +237,15 @@ static void log_torn(struct work *w)
                     w->mbox.path);
 }
 
+static void take_failure(struct work *w, struct entry *e, int err, const char *path)
+{
+    if (err == ELOOP)
+        problem_set(&e->problem, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 4, 6),
+                    "mail for %s loops: it was delivered to this address before", e->rcpt);
+    else
+        quota_errno(w->set, &e->problem, err, "append to the mailbox", path);
+}
+
 static void append_one(struct work *w, struct entry *e)
 {
     int r;
@@ -170,55 +255,87 @@ static void append_one(struct work *w, struct entry *e)
         return;
     }
     e->start = w->mbox.size;
-    r = write_head(w, e);
-    if (!r)
-        r = write_content(w, e);
+    r = write_message(w, e);
     if (!r)
         r = mbox_flush(&w->mbox);
     if (!r) {
+        w->used.messages++;
         e->state = ENTRY_WRITTEN;
         return;
     }
-    if (r == -ELOOP)
-        problem_set(&e->problem, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 4, 6),
-                    "mail for %s loops: it was delivered to this address before", e->rcpt);
-    else
-        problem_errno(&e->problem, -r, "append to the mailbox", w->mbox.path);
+    take_failure(w, e, -r, w->mbox.path);
     log_undo(w, e, mbox_undo(&w->mbox, e->start));
+    done(e);
+}
+
+static void put_one(struct work *w, struct entry *e)
+{
+    int r;
+
+    if (over_quota(w, e)) {
+        done(e);
+        return;
+    }
+    r = maildir_begin(&w->maildir, w->box->a.hostname);
+    if (!r)
+        r = write_message(w, e);
+    if (!r)
+        r = maildir_end(&w->maildir, e->file);
+    if (!r) {
+        w->used.messages++;
+        w->used.bytes += w->maildir.size;
+        e->state = ENTRY_WRITTEN;
+        return;
+    }
+    maildir_abandon(&w->maildir);
+    take_failure(w, e, -r, w->box->user->path);
     done(e);
 }
 
 /* --- a batch --- */
 
+static int find_user(struct work *w, const struct addressee *whom, struct user *ret)
+{
+    int r = user_find(w->set, whom->name, whom->domain, ret);
+
+    return r < 0 ? r : folder_place(w->set, whom->folder, ret);
+}
+
+static int same_addressee(const struct addressee *a, const struct addressee *b)
+{
+    return a && !strcmp(a->name, b->name) && !strcmp(a->folder, b->folder) &&
+        !strcmp(a->domain, b->domain);
+}
+
 /* Finds the mailboxes of the entries. The first one found is the batch's; who has another one waits
  * for the next batch. Equal spellings are looked up once. 0: there is nobody to deliver to. */
 static int find_users(struct work *w, struct user *ret)
 {
+    const struct addressee *spelling = NULL;
     struct user user;
-    const char *spelling = NULL;
     struct entry *e;
     int r = 0, found = 0;
 
     for (e = TAILQ_FIRST(&w->box->batch); e; e = TAILQ_NEXT(e, link)) {
         if (e->state == ENTRY_DONE)
             continue;
-        if (!spelling || strcmp(spelling, e->name) != 0) {
-            spelling = e->name;
-            r = user_find(w->box->a.set, e->name, &user);
+        if (!same_addressee(spelling, &e->whom)) {
+            spelling = &e->whom;
+            r = find_user(w, &e->whom, &user);
         }
         e->state = ENTRY_TODO;
         if (!r && !found) {
             *ret = user;
             found = 1;
         }
-        if (!r && strcmp(user.name, ret->name) != 0) {
+        if (!r && strcmp(user.path, ret->path) != 0) {
             e->state = ENTRY_AGAIN;
         } else if (r == -ENOENT) {
             problem_set(&e->problem, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 1, 1),
-                        "no such user here: %s", e->name);
+                        "no such user here: %s", e->whom.name);
             done(e);
         } else if (r < 0) {
-            problem_errno(&e->problem, -r, "look up the user", e->name);
+            problem_errno(&e->problem, -r, "look up the user", e->whom.name);
             done(e);
         }
     }
@@ -305,11 +422,164 @@ static void append_all(struct work *w)
     }
 }
 
+/* --- a batch into a Maildir --- */
+
+static void take_back(struct work *w, const struct entry *e)
+{
+    const struct append *a = &w->box->a;
+    int r = maildir_take_back(&w->maildir, e->file);
+
+    if (r < 0)
+        a->svc->log(a->host, POSTERN_LOG_WARNING, "mbox.twice",
+                    "path=\"%s\" file=\"%s\" why=\"it comes once more, for this one could not be "
+                    "taken back: %s\"",
+                    w->box->user->path, e->file, strerror(-r));
+}
+
+/* Who was written is delivered now; who was cancelled in the meantime comes again. */
+static void commit_files(struct work *w)
+{
+    struct entry *e;
+
+    pthread_mutex_lock(&w->box->lock);
+    for (e = TAILQ_FIRST(&w->box->batch); e; e = TAILQ_NEXT(e, link)) {
+        if (e->state != ENTRY_WRITTEN || e->cancelled)
+            continue;
+        problem_set(&e->problem, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, STATUS(2, 0, 0),
+                    "delivered to mailbox %s", w->box->user->path);
+        done(e);
+    }
+    w->box->committed = 1;
+    pthread_mutex_unlock(&w->box->lock);
+    for (e = TAILQ_FIRST(&w->box->batch); e; e = TAILQ_NEXT(e, link)) {
+        if (e->state != ENTRY_WRITTEN)
+            continue;
+        take_back(w, e);
+        done(e);
+    }
+}
+
+static void put_all(struct work *w)
+{
+    struct problem p;
+    struct entry *e;
+    int r;
+
+    for (e = TAILQ_FIRST(&w->box->batch); e; e = TAILQ_NEXT(e, link)) {
+        if (e->state == ENTRY_TODO)
+            put_one(w, e);
+    }
+    r = maildir_sync(&w->maildir);
+    if (!r) {
+        commit_files(w);
+        return;
+    }
+    problem_errno(&p, -r, "make durable the mailbox", w->box->user->path);
+    for (e = TAILQ_FIRST(&w->box->batch); e; e = TAILQ_NEXT(e, link)) {
+        if (e->state == ENTRY_WRITTEN)
+            take_back(w, e);
+    }
+    settle_rest(w->box, &p);
+}
+
+static int measure_maildir(struct work *w, struct problem *reterr)
+{
+    struct privilege privilege = { 0 };
+    int r = quota_limits(w->set) ? privilege_take(&privilege, w->box->user) : 0;
+
+    if (!r && quota_limits(w->set))
+        r = quota_of_maildir(w->box->user->root, &w->used);
+    privilege_return(&privilege);
+    if (r < 0)
+        problem_errno(reterr, -r, "measure the Maildir", w->box->user->root);
+    return r;
+}
+
+static int deliver_maildir(struct work *w, struct problem *reterr)
+{
+    int r = maildir_open(&w->maildir, w->set, w->box->user, reterr);
+
+    if (r < 0)
+        return r;
+    r = measure_maildir(w, reterr);
+    if (!r)
+        put_all(w);
+    maildir_close(&w->maildir);
+    return r;
+}
+
+/* --- a batch into an mbox --- */
+
+/* In his own home a user may have put anything in the way. */
+static int take_home(struct work *w, struct privilege *privilege, struct problem *reterr)
+{
+    int r = folder_at_home(w->set) ? privilege_take(privilege, w->box->user) : 0;
+
+    if (r < 0)
+        problem_errno(reterr, -r, "become the user of", w->box->user->path);
+    return r;
+}
+
+static int open_mbox(struct work *w, struct problem *reterr)
+{
+    struct privilege privilege = { 0 };
+    int r = take_home(w, &privilege, reterr);
+
+    if (!r)
+        r = mbox_open(&w->mbox, w->set, w->box->user, reterr);
+    privilege_return(&privilege);
+    return r;
+}
+
+static void close_mbox(struct work *w)
+{
+    struct privilege privilege = { 0 };
+    struct problem ignored;
+
+    (void)take_home(w, &privilege, &ignored);
+    mbox_close(&w->mbox);
+    privilege_return(&privilege);
+}
+
+static int deliver_mbox(struct work *w, struct problem *reterr)
+{
+    int r = open_mbox(w, reterr);
+
+    if (r < 0)
+        return r;
+    log_torn(w);
+    if (quota_counts(w->set))
+        r = quota_of_mbox(w->mbox.fd, &w->used.messages);
+    if (r < 0)
+        problem_errno(reterr, -r, "read", w->mbox.path);
+    else
+        append_all(w);
+    close_mbox(w);
+    return r;
+}
+
+/* --- either --- */
+
+static struct work *work_new(struct mailbox *box)
+{
+    struct work *w = malloc(sizeof *w);
+
+    if (!box->user)
+        box->user = malloc(sizeof *box->user);
+    if (!w || !box->user) {
+        free(w);
+        return NULL;
+    }
+    w->box = box;
+    w->set = box->a.set;
+    memset(&w->used, 0, sizeof w->used);
+    return w;
+}
+
 int append_batch(void *ctx)
 {
     struct mailbox *box = ctx;
-    struct work *w = malloc(sizeof *w);
-    struct user user;
+    struct work *w = work_new(box);
     struct problem p;
     int r = 0;
 
@@ -318,16 +588,10 @@ int append_batch(void *ctx)
         settle_rest(box, &p);
         return 0;
     }
-    w->box = box;
-    if (find_users(w, &user)) {
-        r = mbox_open(&w->mbox, box->a.set, &user, &p);
-        if (!r) {
-            log_torn(w);
-            append_all(w);
-            mbox_close(&w->mbox);
-        } else if (r != -EWOULDBLOCK) {
-            settle_rest(w->box, &p);
-        }
+    if (find_users(w, box->user)) {
+        r = is_maildir(w) ? deliver_maildir(w, &p) : deliver_mbox(w, &p);
+        if (r < 0 && r != -EWOULDBLOCK)
+            settle_rest(box, &p);
     }
     free(w);
     return r == -EWOULDBLOCK ? r : 0;

@@ -1,13 +1,15 @@
 /* append.h: a batch of messages for one mailbox, written by a thread of the pool.
  *
- * All entries of a batch share one lock and one fdatasync. Each is there whole or not at all. */
+ * All entries of a batch share one lock and one sync. Each is there whole or not at all. */
 #ifndef LOCAL_MBOX_APPEND_H
 #define LOCAL_MBOX_APPEND_H
 
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "folder.h"
 #include "local-mbox.h"
+#include "maildir.h"
 #include "users.h"
 
 enum entry_state {
@@ -29,7 +31,8 @@ struct entry { /* one recipient of one job */
     int              state;     /* enum entry_state; the thread's while the batch runs           */
     uint64_t         start;     /* of the file, where it was written                             */
     struct problem   problem;
-    char             name[USER_MAX];
+    struct addressee whom;
+    char             file[MAILDIR_NAME_MAX]; /* in a Maildir, its name */
     const char      *sender, *rcpt; /* in text */
     char             text[];
 };
@@ -40,6 +43,8 @@ struct append { /* what the thread needs beside the entries */
     postern_host                  *host;
     const struct postern_services *svc;
     const struct settings         *set;
+    struct notify                 *notify;
+    const char                    *hostname;
 };
 
 struct mailbox { /* exists while something is to be done for it */
@@ -52,7 +57,8 @@ struct mailbox { /* exists while something is to be done for it */
     uint64_t        pause;        /* between the tries, microseconds                   */
     pthread_mutex_t lock;         /* guards `cancelled`, `committed`, and each read of content */
     int             committed;    /* the batch's entries are durable or given up       */
-    char            key[USER_MAX];
+    struct user    *user;         /* of the newest batch, or NULL; the thread's while it runs */
+    char            key[ADDRESSEE_KEY_MAX];
 };
 
 /* Delivers box->batch. 0: each entry is ENTRY_DONE or ENTRY_AGAIN; -EWOULDBLOCK: nothing was done,

@@ -4,6 +4,13 @@
  *   queue.c        who waits for which mailbox; on the loop
  *   append.c       a batch of messages into one mailbox, all or none of each; on a thread
  *   mbox.c         the file: opening it safely, writing, undoing, making durable
+ *   undo.c         what is noted so that a killed worker's piece can be taken out again
+ *   maildir.c      the same for a folder of files
+ *   folder.c       from an address to a place: users' folders, patterns of paths
+ *   present.c      what of a message is shown, and how: VMS MAIL's header lines; pure
+ *   quota.c        how much a mailbox may hold
+ *   privilege.c    being the mailbox's user for a while
+ *   notify.c       a command that is told of new mail; on the loop
  *   lock.c         fcntl and dot locks
  *   users.c        from a recipient to a user
  *   quote.c        what changes in a message that becomes part of an mbox; pure */
@@ -16,12 +23,31 @@
 
 enum users_mode { USERS_PASSWD, USERS_ANY, USERS_EXISTING };
 enum dot_mode { DOT_YES, DOT_TRY, DOT_NO };
+enum format { FORMAT_MBOX, FORMAT_MAILDIR };
+enum folders_mode { FOLDERS_NO, FOLDERS_EXISTING, FOLDERS_YES };
+enum full_mode { FULL_DEFER, FULL_REFUSE };
+enum quota_mode { QUOTA_RESPECT, QUOTA_IGNORE };
+enum style { STYLE_INTERNET, STYLE_VMS };
+enum header_control { CONTROL_ALL, CONTROL_MAJOR, CONTROL_NONE };
+enum headers_place { HEADERS_TOP, HEADERS_BOTTOM, HEADERS_OMITTED };
 
 struct settings {
     const char *path;
-    int64_t     users;    /* enum users_mode */
-    int64_t     dot_lock; /* enum dot_mode   */
-    int64_t     lock_timeout, lock_stale, max_size;
+    const char *mailbox; /* a pattern, in place of path; NULL: path/user */
+    int64_t     format;  /* enum format       */
+    int64_t     users;   /* enum users_mode   */
+    int64_t     folders; /* enum folders_mode */
+    int64_t     lowercase_user;
+    int64_t     dot_lock; /* enum dot_mode    */
+    int64_t     lock_timeout, lock_stale, max_size, max_messages;
+    int64_t     full;           /* enum full_mode      */
+    int64_t     quota;          /* enum quota_mode     */
+    int64_t     style;          /* enum style          */
+    int64_t     header_control; /* enum header_control */
+    int64_t     headers;        /* enum headers_place  */
+    int64_t     use_x_vms, default_to, jacket_local;
+    int64_t     notify_timeout;
+    struct postern_strings reply_control, notify;
 };
 
 /* What became of one message, or why not. fate 0: nothing yet. */
@@ -38,5 +64,8 @@ void problem_set(struct problem *p, uint32_t fate, uint32_t cause, const uint16_
                  const char *fmt, ...) POSTERN_PRINTF(5, 6);
 /* A system call failed: what and path in words, status and cause by the error. Always deferred. */
 void problem_errno(struct problem *p, int err, const char *what, const char *path);
+
+/* check.c: what options mean together. 0 or -EINVAL, with what is wrong in why. */
+int check_settings(const void *settings, char *why, size_t why_size);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
+
 #define MBOX_MODE  0600
 #define OPEN_TRIES 5 /* times that the file may be replaced under our hands */
 #define OPEN_FLAGS (O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -148,14 +150,15 @@ static void let_go(struct mbox *m)
 int mbox_open(struct mbox *m, const struct settings *set, const struct user *user,
               struct problem *reterr)
 {
-    int r = user_path(set, user->name, m->path, sizeof m->path);
     char left[LOCK_LEFT_MAX] = "";
+    int r = folder_parents(set, user->path);
 
+    memcpy(m->path, user->path, sizeof m->path);
     m->fd = m->dot.fd = m->undo.fd = -1;
     m->created = m->torn = 0;
     m->size = m->durable = m->len = 0;
     if (r < 0) {
-        problem_errno(reterr, -r, "open", set->path);
+        problem_errno(reterr, -r, "make the folders of", m->path);
         return r;
     }
     for (int i = 0; i < OPEN_TRIES; i++) {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notify.h"
+
 #define PAUSE_MIN ((uint64_t)50 * 1000) /* microseconds between tries to lock */
 #define PAUSE_MAX ((uint64_t)1000 * 1000)
 
@@ -22,13 +24,13 @@ static uint32_t hash_of(const char *key) /* FNV-1a */
     return h;
 }
 
-static struct mailbox *mailbox_get(struct queue *q, const char *name)
+static struct mailbox *mailbox_get(struct queue *q, const struct addressee *whom)
 {
-    char key[USER_MAX];
+    char key[ADDRESSEE_KEY_MAX];
     struct mailbox *box;
     uint32_t bucket;
 
-    user_fold(name, key);
+    addressee_key(q->a.set, whom, key);
     bucket = hash_of(key) % QUEUE_BUCKETS;
     for (box = LIST_FIRST(&q->buckets[bucket]); box; box = LIST_NEXT(box, link)) {
         if (!strcmp(box->key, key))
@@ -50,10 +52,25 @@ static void mailbox_free(struct mailbox *box)
 {
     LIST_REMOVE(box, link);
     pthread_mutex_destroy(&box->lock);
+    free(box->user);
     free(box);
 }
 
 /* --- settling --- */
+
+static void tell(const struct entry *e)
+{
+    const struct append *a = &e->box->a;
+    const struct notify_mail mail = {
+        .id = a->svc->job_id(e->job),
+        .sender = e->sender,
+        .rcpt = e->rcpt,
+        .user = e->box->user,
+        .folder = e->box->user->in_folder ? e->whom.folder : "",
+    };
+
+    notify_send(a->notify, &mail);
+}
 
 static void settle(struct entry *e, const struct problem *p)
 {
@@ -65,6 +82,8 @@ static void settle(struct entry *e, const struct problem *p)
     };
 
     memcpy(outcome.status, p->status, sizeof outcome.status);
+    if (p->fate == POSTERN_DELIVERED)
+        tell(e);
     e->box->a.svc->job_settle(e->job, e->i, &outcome);
 }
 
@@ -216,7 +235,8 @@ void queue_init(struct queue *q, const struct append *a)
     LIST_INIT(&q->entries);
 }
 
-static struct entry *entry_new(const struct append *a, postern_job *job, size_t i, const char *name)
+static struct entry *entry_new(const struct append *a, postern_job *job, size_t i,
+                               const struct addressee *whom)
 {
     const char *sender = a->svc->job_sender(job), *rcpt = a->svc->job_rcpt(job, i);
     size_t sender_len = strlen(sender) + 1, rcpt_len = strlen(rcpt) + 1;
@@ -230,14 +250,14 @@ static struct entry *entry_new(const struct append *a, postern_job *job, size_t 
     e->content_size = a->svc->content_size(e->content);
     e->sender = memcpy(e->text, sender, sender_len);
     e->rcpt = memcpy(e->text + sender_len, rcpt, rcpt_len);
-    memcpy(e->name, name, strlen(name) + 1); /* shorter than USER_MAX: user_name made it */
+    e->whom = *whom;
     return e;
 }
 
-int queue_add(struct queue *q, postern_job *job, size_t i, const char *name)
+int queue_add(struct queue *q, postern_job *job, size_t i, const struct addressee *whom)
 {
-    struct mailbox *box = mailbox_get(q, name);
-    struct entry *e = box ? entry_new(&q->a, job, i, name) : NULL;
+    struct mailbox *box = mailbox_get(q, whom);
+    struct entry *e = box ? entry_new(&q->a, job, i, whom) : NULL;
 
     if (!e) {
         if (box && !box->running && !box->timer)
@@ -270,7 +290,7 @@ static void cancel_entry(struct entry *e)
                 "delivery took too long: gave up while %s the mailbox of %s",
                 box->timer || box->locked_since ? "waiting for another program's lock on"
                                                 : "writing to",
-                e->name);
+                e->whom.name);
     settle(e, &p);
 }
 

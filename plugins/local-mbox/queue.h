@@ -18,8 +18,8 @@ struct queue { /* one instance's */
 };
 
 void queue_init(struct queue *q, const struct append *a);
-/* Adds recipient i of the job, for the mailbox of `name`. 0 or -ENOMEM. */
-int queue_add(struct queue *q, postern_job *job, size_t i, const char *name);
+/* Adds recipient i of the job, for the mailbox of `whom`. 0 or -ENOMEM. */
+int queue_add(struct queue *q, postern_job *job, size_t i, const struct addressee *whom);
 /* Settles what is left of the job now. */
 void queue_cancel(struct queue *q, postern_job *job);
 void queue_done(struct queue *q);

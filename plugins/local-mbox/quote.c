@@ -6,7 +6,7 @@
 static struct postern_lines *prepared(struct quote *q)
 {
     q->lines.size = sizeof q->lines;
-    q->lines.flags = POSTERN_LINES_QUOTE | POSTERN_LINES_GAP;
+    q->lines.flags = q->plain ? 0 : POSTERN_LINES_QUOTE | POSTERN_LINES_GAP;
     return &q->lines;
 }
 

@@ -5,8 +5,9 @@
 
 #include <postern/delivery.h>
 
-struct quote { /* all zero at the start of a message */
+struct quote { /* all zero, but for plain, at the start of a message */
     struct postern_lines lines;
+    int plain; /* 1: it is to be a file of its own; only line ends change */
 };
 
 /* Room that quote_add needs for len bytes of input, and quote_end for its end. */

@@ -5,12 +5,13 @@
 #include "users.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "folder.h"
 
 #define LOCK_SUFFIX   ".lock"
 #define PASSWD_MIN    1024u
@@ -67,13 +68,18 @@ int user_name(const char *rcpt, char ret_name[USER_MAX], const char **reterr_why
     return 0;
 }
 
-void user_fold(const char *name, char ret_key[USER_MAX])
+void user_fold_text(const char *text, char *buf, size_t size)
 {
     size_t i;
 
-    for (i = 0; i < USER_MAX - 1 && name[i]; i++)
-        ret_key[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i]);
-    ret_key[i] = '\0';
+    for (i = 0; i < size - 1 && text[i]; i++)
+        buf[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i]);
+    buf[i] = '\0';
+}
+
+void user_fold(const char *name, char ret_key[USER_MAX])
+{
+    user_fold_text(name, ret_key, USER_MAX);
 }
 
 int user_path(const struct settings *set, const char *name, char *buf, size_t size)
@@ -83,13 +89,14 @@ int user_path(const struct settings *set, const char *name, char *buf, size_t si
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static void take_name(struct user *u, const char *name)
+static void take_name(struct user *u, const char *name, const char *domain)
 {
     memset(u, 0, sizeof *u);
     memcpy(u->name, name, strlen(name) + 1); /* checked: shorter than USER_MAX */
+    snprintf(u->domain, sizeof u->domain, "%s", domain);
 }
 
-static int find_passwd(const char *name, struct user *ret)
+static int find_passwd(const char *name, const char *domain, struct user *ret)
 {
     struct passwd pw, *found = NULL;
     char *buf = NULL;
@@ -101,10 +108,11 @@ static int find_passwd(const char *name, struct user *ret)
         r = buf ? getpwnam_r(name, &pw, buf, size, &found) : ENOMEM;
     }
     if (!r && found) {
-        take_name(ret, name);
+        take_name(ret, name, domain);
         ret->known = 1;
         ret->uid = pw.pw_uid;
         ret->gid = pw.pw_gid;
+        snprintf(ret->home, sizeof ret->home, "%s", pw.pw_dir ? pw.pw_dir : "");
     } else if (!r || r == ENOENT || r == ESRCH) { /* what getpwnam(3) says of absence */
         r = ENOENT;
     }
@@ -112,40 +120,41 @@ static int find_passwd(const char *name, struct user *ret)
     return -r;
 }
 
-static int find_file(const struct settings *set, const char *name, struct user *ret)
+static int find_file(const struct settings *set, const char *name, const char *domain,
+                     struct user *ret)
 {
-    char path[PATH_MAX];
     struct stat st;
-    int r = user_path(set, name, path, sizeof path);
+    int r;
 
+    take_name(ret, name, domain);
+    r = folder_path(set, ret, "", ret->root, sizeof ret->root);
     if (r < 0)
         return r;
-    if (lstat(path, &st) < 0) {
-        r = -errno;
-        /* Nobody has a mailbox where no folder is: that says nothing about users. */
-        return r == -ENOENT && stat(set->path, &st) < 0 ? -ENOTDIR : r;
-    }
-    take_name(ret, name);
-    return 0;
+    if (lstat(ret->root, &st) == 0)
+        return 0;
+    r = -errno;
+    /* Nobody has a mailbox where no folder is: that says nothing about users. */
+    return r == -ENOENT && !set->mailbox && stat(set->path, &st) < 0 ? -ENOTDIR : r;
 }
 
-static int find(const struct settings *set, const char *name, struct user *ret)
+static int find(const struct settings *set, const char *name, const char *domain, struct user *ret)
 {
-    return set->users == USERS_PASSWD ? find_passwd(name, ret) : find_file(set, name, ret);
+    return set->users == USERS_PASSWD ? find_passwd(name, domain, ret)
+                                      : find_file(set, name, domain, ret);
 }
 
-int user_find(const struct settings *set, const char *name, struct user *ret)
+int user_find(const struct settings *set, const char *name, const char *domain, struct user *ret)
 {
     char folded[USER_MAX];
-    int r = find(set, name, ret);
+    int r = find(set, name, domain, ret);
 
     if (r != -ENOENT)
         return r;
     user_fold(name, folded);
     if (strcmp(folded, name) != 0)
-        r = find(set, folded, ret);
+        r = find(set, folded, domain, ret);
     if (r == -ENOENT && set->users == USERS_ANY) {
-        take_name(ret, folded);
+        take_name(ret, folded, domain);
         r = 0;
     }
     return r;

@@ -68,7 +68,7 @@ static int find_group(const char *name, gid_t *ret)
 
 static int find_groups(struct account *a)
 {
-    int n = (int)PIPE_GROUPS;
+    int n = (int)ACCOUNT_GROUPS_MAX;
 
     if (getgrouplist(a->name, a->gid, a->groups, &n) < 0)
         return -E2BIG;
@@ -134,6 +134,6 @@ int account_find(const struct settings *set, uid_t uid, struct account *ret, cha
         return r;
     ret->other = ret->uid != uid || set->group != NULL;
     if (ret->other && (r = find_groups(ret)) < 0)
-        snprintf(why, why_size, "user: \"%s\" is in more than %u groups", ret->name, PIPE_GROUPS);
+        snprintf(why, why_size, "user: \"%s\" is in more than %u groups", ret->name, ACCOUNT_GROUPS_MAX);
     return r;
 }

@@ -7,15 +7,13 @@
  *   words.c     the text of an alias, taken apart without a shell; pure
  *   plan.c      the argument vector and the environment of one run; pure
  *   message.c   the message as the command gets it; on a thread
- *   spawn.c     a new process; on a thread
  *   run.c       one command, from its turn to its end; on the loop */
 #ifndef PIPE_H
 #define PIPE_H
 
 #include <postern/postern.h>
 
-#include <sys/types.h>
-
+#include "../common/account.h"
 #include "../common/problem.h"
 
 #define PIPE_ARGS_MAX  256u          /* words of a command                              */
@@ -23,7 +21,6 @@
 #define PIPE_ALIAS_MAX 8192u         /* bytes of a command that an alias names          */
 #define PIPE_PATH_MAX  960u          /* bytes of a folder's or program's path, with NUL */
 #define PIPE_ENV_MAX   64u           /* variables that an operator adds                 */
-#define PIPE_GROUPS    64u           /* supplementary groups of the user                */
 
 enum pipe_message { MESSAGE_STDIN, MESSAGE_FILE, MESSAGE_P1 };
 enum pipe_per { PER_RECIPIENT, PER_MESSAGE };
@@ -39,16 +36,6 @@ struct settings {
     int64_t     from_line, quote_from, return_path, delivered_to, allow_dash;
     int64_t     timeout, kill_grace, cpu_limit;                    /* microseconds */
     int64_t     memory_limit, file_limit, process_limit, concurrency;
-};
-
-struct account {    /* whom a command runs as */
-    int    other;   /* somebody else than the worker: it has to become him */
-    uid_t  uid;
-    gid_t  gid;
-    gid_t  groups[PIPE_GROUPS];
-    size_t group_n;
-    char   name[128];
-    char   home[1024];
 };
 
 struct exit_fate {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "message.h"
-#include "spawn.h"
+#include "../common/spawn.h"
 
 #define READ_MAX    (64u * 1024) /* of output, at once: as much as a pipe holds */
 #define DRAIN_READS 32           /* at the end of a command: a pipe may have been made larger */

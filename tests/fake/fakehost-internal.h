@@ -104,6 +104,7 @@ struct fakehost {
     size_t           submit_n, write_room, rcpts_max;
     postern_job     *jobs;
     struct scripted *script;
+    postern_lookup  *lookups;
 };
 
 /* fakehost.c */
@@ -139,5 +140,6 @@ void fake_mail_end(struct fakehost *h);
 
 /* fakehost-names.c */
 void fake_names_services(struct postern_services *v);
+void fake_names_end(struct fakehost *h); /* complains of questions without an answer */
 
 #endif

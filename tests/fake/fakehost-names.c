@@ -1,4 +1,5 @@
-/* fakehost-names.c: the fake host's DNS: answers from the test's script. */
+/* fakehost-names.c: the fake host's DNS: answers from the test's script; and questions to
+ * directories. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,8 +137,111 @@ void fakehost_addresses(struct fakehost *h, const char *name, int result, const 
     answer(h, 'a', name, result, list);
 }
 
+/* --- directories --- */
+
+struct postern_lookup {
+    postern_lookup *next;
+    struct fakehost *fake;
+    uint32_t kind;
+    char *key, *local, *domain;
+    int taken, answered, result;
+    struct bytes values;
+};
+
+static uint32_t fake_lookup_kind(const postern_lookup *l)
+{
+    return l->kind;
+}
+
+static const char *fake_lookup_key(const postern_lookup *l)
+{
+    return l->key;
+}
+
+static const char *fake_lookup_local(const postern_lookup *l)
+{
+    return l->local;
+}
+
+static const char *fake_lookup_domain(const postern_lookup *l)
+{
+    return l->domain;
+}
+
+static void fake_lookup_answer(postern_lookup *l, int result, const char *const *values, size_t n)
+{
+    fake_on_loop(l->fake, "lookup_answer");
+    if (l->answered)
+        fake_complain(l->fake, "the lookup of %s was answered twice", l->key);
+    if (result != 0 && result != -ENOENT && result != -EAGAIN)
+        fake_complain(l->fake, "the lookup of %s was answered with %d", l->key, result);
+    l->answered = 1;
+    l->result = result;
+    for (size_t i = 0; i < n; i++) {
+        bytes_add(&l->values, ", ", i ? 2 : 0);
+        bytes_add(&l->values, values[i], strlen(values[i]));
+    }
+}
+
+postern_lookup *fakehost_lookup(struct fakehost *h, uint32_t kind, const char *key,
+                                const char *local, const char *domain, int *ret_result)
+{
+    const char *at = strrchr(key, '@');
+    size_t len = at ? (size_t)(at - key) : strlen(key);
+    postern_lookup *l = fake_alloc(sizeof *l);
+    int r;
+
+    l->next = h->lookups;
+    h->lookups = l;
+    l->fake = h;
+    l->kind = kind;
+    l->key = fake_strdup(key);
+    l->local = fake_strdup(local ? local : key);
+    if (!local)
+        l->local[len] = 0;
+    l->domain = fake_strdup(domain ? domain : at ? at + 1 : h->hostname);
+    r = h->plugin->directory->lookup(h->self, l);
+    l->taken = r == 0;
+    if (r < 0 && l->answered)
+        fake_complain(h, "the lookup of %s was answered and not taken", key);
+    if (ret_result)
+        *ret_result = r;
+    return l;
+}
+
+int fakehost_answer(const postern_lookup *l)
+{
+    return l->answered ? l->result : 1;
+}
+
+const char *fakehost_values(const postern_lookup *l)
+{
+    return l->values.data ? l->values.data : "";
+}
+
+void fake_names_end(struct fakehost *h)
+{
+    postern_lookup *l;
+
+    while ((l = h->lookups)) {
+        h->lookups = l->next;
+        if (l->taken && !l->answered)
+            fake_complain(h, "the lookup of %s was not answered", l->key);
+        free(l->key);
+        free(l->local);
+        free(l->domain);
+        free(l->values.data);
+        free(l);
+    }
+}
+
 void fake_names_services(struct postern_services *v)
 {
     v->resolve_mx = fake_resolve_mx;
     v->resolve_host = fake_resolve_host;
+    v->lookup_kind = fake_lookup_kind;
+    v->lookup_key = fake_lookup_key;
+    v->lookup_local = fake_lookup_local;
+    v->lookup_domain = fake_lookup_domain;
+    v->lookup_answer = fake_lookup_answer;
 }

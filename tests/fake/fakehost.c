@@ -641,6 +641,7 @@ void fakehost_close(struct fakehost **hp)
     end_pending(h);
     fake_stream_end(h);
     fake_mail_end(h);
+    fake_names_end(h);
     if (h->errors)
         fake_complain(h, "%zu unexpected errors in the log:\n%s", h->errors, fakehost_log(h));
     *hp = NULL;

@@ -205,6 +205,17 @@ void fakehost_mx(struct fakehost *h, const char *domain, int result, const char 
 /* The addresses of a host: "192.0.2.1, 2001:db8::1". */
 void fakehost_addresses(struct fakehost *h, const char *name, int result, const char *list);
 
+/* --- questions: the test is the core --- */
+
+/* Asks the plugin's directory; NULL local and domain: those of the key. *ret_result (may be NULL) is
+ * what lookup returned; when that is <0 the plugin must not answer. The question stays the test's
+ * until fakehost_close, which complains of one that has no answer. */
+postern_lookup *fakehost_lookup(struct fakehost *h, uint32_t kind, const char *key,
+                                const char *local, const char *domain, int *ret_result);
+/* What it answered; 1: nothing yet. Values are joined with ", ". */
+int         fakehost_answer(const postern_lookup *lookup);
+const char *fakehost_values(const postern_lookup *lookup);
+
 /* --- descriptors --- */
 
 /* The watch on fd is called at the next turn, when it asked for one of these events. */

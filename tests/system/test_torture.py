@@ -25,7 +25,7 @@ EXPECTED = {"worker.died", "worker.crashed", "worker.ended", "gateway.reload_fai
 # What is added when the disk fails, too.
 OF_DISKS = {"spool.segment.failed", "spool.write.failed", "spool.refused", "spool.full",
             "spool.compact.failed", "spool.segment.kept", "spool.outcomes.lost", "bounce.write",
-            "adopt.failed", "mbox.damaged"}
+            "shard.adopt", "spool.replay.waits", "adopt.failed", "mbox.damaged"}
 
 
 def moods(seed):

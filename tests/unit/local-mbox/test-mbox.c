@@ -813,7 +813,7 @@ static struct entry *batch_add(struct mailbox *box, postern_content *c, const ch
     e->content_size = strlen(c->text);
     e->sender = "from@example.com";
     e->rcpt = rcpt;
-    snprintf(e->name, sizeof e->name, "bob");
+    snprintf(e->whom.name, sizeof e->whom.name, "bob");
     TAILQ_INSERT_TAIL(&box->batch, e, link);
     return e;
 }
@@ -834,7 +834,7 @@ static void who_is_cancelled_before_the_sync_is_taken_out_again(void **state)
 
     box_new(&b, NULL);
     set.path = b.folder;
-    box.a = (struct append){ .svc = &svc, .set = &set };
+    box.a = (struct append){ .svc = &svc, .set = &set, .hostname = "gw.example" };
     TAILQ_INIT(&box.batch);
     pthread_mutex_init(&box.lock, NULL);
     for (size_t i = 0; i < 4; i++)
@@ -855,6 +855,7 @@ static void who_is_cancelled_before_the_sync_is_taken_out_again(void **state)
     assert_non_null(strstr(text, "Delivered-To: 4@x\nfour\n\n"));
     for (size_t i = 0; i < 4; i++)
         free(e[i]);
+    free(box.user);
     pthread_mutex_destroy(&box.lock);
     box_free(&b);
 }

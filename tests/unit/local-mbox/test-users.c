@@ -103,20 +103,20 @@ static void spelling_counts_first_then_lower_case(void **state)
     set.path = folder;
     touch(folder, "bob");
     touch(folder, "Ann");
-    assert_int_equal(user_find(&set, "bob", &u), 0);
+    assert_int_equal(user_find(&set, "bob", "", &u), 0);
     assert_string_equal(u.name, "bob");
     assert_int_equal(u.known, 0);
-    assert_int_equal(user_find(&set, "BOB", &u), 0);
+    assert_int_equal(user_find(&set, "BOB", "", &u), 0);
     assert_string_equal(u.name, "bob");
-    assert_int_equal(user_find(&set, "Ann", &u), 0);
+    assert_int_equal(user_find(&set, "Ann", "", &u), 0);
     assert_string_equal(u.name, "Ann");
-    assert_int_equal(user_find(&set, "ann", &u), -ENOENT);
-    assert_int_equal(user_find(&set, "carol", &u), -ENOENT);
+    assert_int_equal(user_find(&set, "ann", "", &u), -ENOENT);
+    assert_int_equal(user_find(&set, "carol", "", &u), -ENOENT);
 
     set.users = USERS_ANY;
-    assert_int_equal(user_find(&set, "Ann", &u), 0);
+    assert_int_equal(user_find(&set, "Ann", "", &u), 0);
     assert_string_equal(u.name, "Ann");
-    assert_int_equal(user_find(&set, "Carol", &u), 0);
+    assert_int_equal(user_find(&set, "Carol", "", &u), 0);
     assert_string_equal(u.name, "carol");
 
     drop(folder, "bob");
@@ -124,7 +124,7 @@ static void spelling_counts_first_then_lower_case(void **state)
     assert_int_equal(rmdir(folder), 0);
     /* A folder that is not there says nothing about who is a user. */
     set.users = USERS_EXISTING;
-    assert_int_equal(user_find(&set, "bob", &u), -ENOTDIR);
+    assert_int_equal(user_find(&set, "bob", "", &u), -ENOTDIR);
 }
 
 static void users_of_the_system_are_known_with_their_ids(void **state)
@@ -136,11 +136,11 @@ static void users_of_the_system_are_known_with_their_ids(void **state)
 
     if (!me)
         skip();
-    assert_int_equal(user_find(&set, me->pw_name, &u), 0);
+    assert_int_equal(user_find(&set, me->pw_name, "", &u), 0);
     assert_string_equal(u.name, me->pw_name);
     assert_int_equal(u.known, 1);
     assert_int_equal(u.uid, me->pw_uid);
-    assert_int_equal(user_find(&set, "No-Such-User", &u), -ENOENT);
+    assert_int_equal(user_find(&set, "No-Such-User", "", &u), -ENOENT);
 }
 
 static void a_path_that_is_too_long_is_an_error(void **state)
