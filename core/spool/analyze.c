@@ -42,6 +42,7 @@ int spool_analysis_new(struct spool *s, const struct spool_analyze_setup *setup,
         return -EBUSY;
     a = mem_zalloc(sizeof *a);
     j->stats.pinned = 1;
+    j->reading = 1;
     a->j = j;
     a->setup = *setup;
     a->setup.repair = setup->repair && j->loop;
@@ -71,6 +72,18 @@ static void scan_end(struct spool_analysis *a)
     journal_file_unref(&a->file);
 }
 
+/* All segments were read, and what is in them looked at: from here on they may go. */
+static void reading_over(struct spool_analysis *a)
+{
+    if (!a->j->reading)
+        return;
+    a->j->reading = 0;
+    if (!a->j->loop)
+        return;
+    segment_sweep(a->j);
+    compact_consider(a->j);
+}
+
 void spool_analysis_free(struct spool_analysis **pa)
 {
     struct spool_analysis *a = *pa;
@@ -95,6 +108,7 @@ void spool_analysis_free(struct spool_analysis **pa)
     free(a->segments.v);
     if (a->lost_dir >= 0)
         a->j->cfg.io->close(a->j->cfg.io->ctx, a->lost_dir);
+    reading_over(a);
     a->j->stats.pinned = 0;
     free(a);
 }
@@ -466,6 +480,7 @@ int spool_analysis_prepare(struct spool_analysis *a)
             return 1;
         looks_done(a);
         settle_whole(a);
+        reading_over(a);
         a->phase = ANALYZE_CONTENT;
         return 1;
     case ANALYZE_CONTENT:

@@ -63,6 +63,8 @@ static struct segment *choose(const struct journal *j)
 {
     int pressure = under_pressure(j);
 
+    if (j->reading)
+        return NULL; /* what an analysis is to see must not go first */
     LIST_EACH (&j->segments, n) {
         struct segment *s = CONTAINER(n, struct segment, link);
 

@@ -167,7 +167,7 @@ void segment_sweep(struct journal *j)
     LIST_EACH (&j->segments, n) {
         struct segment *s = CONTAINER(n, struct segment, link);
 
-        if (unused(s))
+        if (unused(s) && !(j->reading && s->damaged))
             drop(j, s);
         if (s->barrier && !s->unmovable)
             break;

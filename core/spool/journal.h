@@ -128,6 +128,7 @@ struct journal {
     struct loop        *loop; /* NULL: for reading only */
     int                 dir, content_dir, lock_fd;
     uint64_t            last_id;
+    int                 reading;  /* 1: an analysis reads the segments: damaged ones stay */
     uint32_t            replayed; /* number of the last segment that was there at start */
     struct list         segments;
     struct list         open_segments; /* least recently used first */

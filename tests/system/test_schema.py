@@ -13,7 +13,7 @@ from harness.gateway import plugin_path
 jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
 
 SECTIONS = {"server", "routing", "aliases", "queue", "spool", "dns", "log", "control"}
-KINDS = {"ingress", "transports"}
+KINDS = {"ingress", "transports", "directories"}
 
 
 def postern(*words):
@@ -74,7 +74,7 @@ def test_the_defaults_are_good(validator):
         source = re.search(r"defaults\[\] =\n(.*?);\n", file.read(), re.S).group(1)
     text = "".join(json.loads(line) for line in source.splitlines())
     defaults = json.loads(text)
-    assert KINDS < set(defaults)
+    assert {"ingress", "transports"} < set(defaults)
     assert not complaints(validator, defaults)
 
 
@@ -219,7 +219,8 @@ def test_every_option_of_every_plugin_is_there(schema):
         expect_options(definition, plugin["options"], plugin["name"])
         extra = set(definition["properties"]) - {row["key"] for row in plugin["options"]}
         assert extra == {"plugin", "enabled"}
-        for kind, capability in (("ingress", "ingress"), ("transports", "transport")):
+        for kind, capability in (("ingress", "ingress"), ("transports", "transport"),
+                                 ("directories", "directory")):
             names = schema["definitions"]["instance-" + kind]["properties"]["plugin"]["enum"]
             assert (plugin["name"] in names) == (capability in plugin["capabilities"])
 
