@@ -11,7 +11,7 @@
 #include "config/read.h"
 #include "config/table.h"
 #include "plugin/plugin.h"
-#include "route/route.h"
+#include "route/expand.h"
 #include "util/cleanup.h"
 
 #define PAGE_MAX 1048576u
@@ -22,7 +22,8 @@ struct checked {
     json_t *results;      /* of those, with --json */
     int code;             /* of those */
     struct config_errors errors;
-    int unreadable; /* 1: it is not what is written that is wrong, but that it can't be read */
+    json_t *warnings; /* what is strange, but refuses nothing */
+    int unreadable;   /* 1: it is not what is written that is wrong, but that it can't be read */
 };
 
 static size_t enabled_instances(const struct config *cfg)
@@ -32,6 +33,14 @@ static size_t enabled_instances(const struct config *cfg)
     for (size_t i = 0; i < cfg->instance_n; i++)
         n += cfg->instances[i].enabled != 0;
     return n;
+}
+
+static void take_warnings(const struct route_table *routes, struct checked *c)
+{
+    const struct config_errors *w = route_warnings(routes);
+
+    for (size_t i = 0; i < w->n; i++)
+        json_array_append_new(c->warnings, config_text_json(w->lines[i]));
 }
 
 static void check(const struct cli_common *common, struct checked *c)
@@ -49,6 +58,8 @@ static void check(const struct cli_common *common, struct checked *c)
         c->files = cfg->file_n;
         c->plugins = enabled_instances(cfg);
         c->rules = cfg->routing.rules.n;
+        if (routes)
+            take_warnings(routes, c);
         if (routes && !c->errors.n && c->expected)
             c->code = cli_check_routes(routes, c->expected, c->results);
         route_free(&routes);
@@ -63,9 +74,9 @@ static void print_json(const struct checked *c)
 
     for (size_t i = 0; i < c->errors.n; i++)
         json_array_append_new(errors, config_text_json(c->errors.lines[i]));
-    r = json_pack("{s:b, s:I, s:I, s:I, s:o}", "ok", !c->errors.n, "files", (json_int_t)c->files,
-                  "plugins", (json_int_t)c->plugins, "rules", (json_int_t)c->rules, "errors",
-                  errors);
+    r = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O}", "ok", !c->errors.n, "files",
+                  (json_int_t)c->files, "plugins", (json_int_t)c->plugins, "rules",
+                  (json_int_t)c->rules, "errors", errors, "warnings", c->warnings);
     if (c->results)
         json_object_set(r, "routes", c->results);
     json_dumpf(r, stdout, JSON_INDENT(2));
@@ -77,6 +88,8 @@ static void print_text(const struct checked *c)
 {
     for (size_t i = 0; i < c->errors.n; i++)
         fprintf(stderr, "%s\n", c->errors.lines[i]);
+    for (size_t i = 0; i < json_array_size(c->warnings); i++)
+        fprintf(stderr, "warning: %s\n", json_string_value(json_array_get(c->warnings, i)));
     if (!c->errors.n)
         printf("configuration is good: %zu file%s, %zu plugin%s, %zu rule%s\n", c->files,
                c->files == 1 ? "" : "s", c->plugins, c->plugins == 1 ? "" : "s", c->rules,
@@ -131,6 +144,7 @@ int cli_check(int argc, char **argv)
     }
     if (c.expected && common.json)
         c.results = json_array();
+    c.warnings = json_array();
     check(&common, &c);
     if (common.json)
         print_json(&c);
@@ -138,6 +152,7 @@ int cli_check(int argc, char **argv)
         print_text(&c);
     r = !c.errors.n ? c.code : c.unreadable ? EX_NOINPUT : EX_CONFIG;
     json_decref(c.results);
+    json_decref(c.warnings);
     config_errors_free(&c.errors);
     return r;
 }

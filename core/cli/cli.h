@@ -75,6 +75,7 @@ int cli_mailq(int argc, char **argv);    /* called as mailq */
 int cli_queue(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_map(int argc, char **argv);
+int cli_mx(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_plugin(int argc, char **argv);
 

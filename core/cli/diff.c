@@ -1,5 +1,6 @@
 /* cli/diff.c: postern diff OLD NEW [--addresses FILE] [--queue] [--json]: what would go elsewhere
- * under another configuration? Both are compiled, and both are asked about every address. */
+ * under another configuration? Both are compiled, with their alias files, and both are asked about
+ * every address. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,21 +87,16 @@ static int load(const struct diff *d, struct side *s)
 
 /* --- one address --- */
 
-/* Where it goes, and who may send there, in words that differ when the decision does. */
+/* All the places where it goes, and who may send there, in words that differ when these do. */
 static void outcome_of(const struct side *s, const struct route_query *q, struct buf *out)
 {
-    struct route_decision d;
+    struct route_expansion x;
 
-    if (route_decide(s->routes, q, &d, NULL) < 0) {
-        buf_printf(out, "no address: %s", d.text);
-    } else {
-        route_outcome(q, &d, out);
-        if (d.group)
-            buf_printf(out, " in group %s", d.group->name);
-        if (d.action != ROUTE_FAIL && d.anyone)
-            buf_adds(out, " (from anyone)");
-    }
-    route_decision_done(&d);
+    if (cli_expand(s->routes, q, 0, &x) == -EINVAL)
+        buf_printf(out, "no address: %s", x.leaves[0].decision.text);
+    else
+        route_expansion_outcome(q, &x, 1, out);
+    route_expansion_done(&x);
 }
 
 static void differs(struct diff *d, const struct route_query *q, const char *id, const char *was,

@@ -21,6 +21,8 @@ static const struct verb {
       "put a changed configuration, program or plugin into force, without downtime" },
     { "check", cli_check, "validate the whole configuration without starting" },
     { "route", cli_route, "explain where mail for an address goes, and why" },
+    { "mx", cli_mx,
+      "show the exchangers of a domain, where they are known from, and their addresses" },
     { "address", cli_address, "show an address in every form, with each step" },
     { "diff", cli_diff, "which addresses would go elsewhere under another configuration" },
     { "send", cli_send, "submit a message from standard input (also as sendmail)" },

@@ -10,7 +10,7 @@
 
 #include "address/address.h"
 #include "cli/cli.h"
-#include "route/expand.h"
+#include "cli/routes.h"
 #include "util/text.h"
 
 struct options {
@@ -119,24 +119,6 @@ static void print(const struct options *o, const struct route_query *q,
     buf_free(&out);
 }
 
-/* All of the places, and the personal alias files on the way read as they are asked for. */
-static int expand(const struct route_table *t, const struct route_query *q,
-                  struct route_expansion *ret)
-{
-    int r;
-
-    while ((r = route_expand(t, q, 1, ret)) == -EAGAIN) {
-        struct alias_report report = { 0 };
-
-        route_personal(t, ret->wanted, &report);
-        for (size_t i = 0; i < report.errors.n; i++)
-            fprintf(stderr, "postern: %s\n", report.errors.lines[i]);
-        alias_report_done(&report);
-        route_expansion_done(ret);
-    }
-    return r;
-}
-
 static int is_refused(const struct route_expansion *e)
 {
     for (size_t i = 0; i < e->n; i++) {
@@ -156,7 +138,7 @@ static int explain(const struct options *o, const struct route_table *t, const c
     int code = EX_OK;
 
     q.rcpt = rcpt;
-    if (expand(t, &q, &e) == -EINVAL) {
+    if (cli_expand(t, &q, 1, &e) == -EINVAL) {
         print_fault(rcpt, 0);
         code = EX_DATAERR;
     } else if (is_refused(&e)) {

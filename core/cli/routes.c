@@ -1,6 +1,7 @@
 /* cli/routes.c: see routes.h. */
 #include "cli/routes.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,23 @@ int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *
     return code;
 }
 
+int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
+               struct route_expansion *ret)
+{
+    int r;
+
+    while ((r = route_expand(t, q, trace, ret)) == -EAGAIN) {
+        struct alias_report report = { 0 };
+
+        route_personal(t, ret->wanted, &report);
+        for (size_t i = 0; i < report.errors.n; i++)
+            fprintf(stderr, "postern: %s\n", report.errors.lines[i]);
+        alias_report_done(&report);
+        route_expansion_done(ret);
+    }
+    return r;
+}
+
 /* --- what is expected --- */
 
 struct check {
@@ -39,33 +57,58 @@ struct check {
     size_t good, wrong, bad;
 };
 
-static void report(struct check *c, size_t number, const char *rcpt, const char *found,
-                   const struct route_rule *rule)
+/* Of places that an alias names there may be many rows: the alias decided. */
+static json_t *decided_json(const struct route_expansion *x)
 {
-    if (c->results)
+    json_t *j = route_rule_json(x->aliased ? x->first.rule : x->leaves[0].decision.rule);
+
+    if (x->aliased)
+        json_object_set_new(j, "alias",
+                            json_pack("{s:o, s:I}", "file", config_text_json(x->alias_file), "line",
+                                      (json_int_t)x->alias_line));
+    return j;
+}
+
+static void print_decided(const struct route_expansion *x)
+{
+    const struct route_rule *rule = x->leaves[0].decision.rule;
+
+    if (x->aliased)
+        printf(", by alias (%s:%u)\n", x->alias_file, (unsigned)x->alias_line);
+    else
+        printf(", by %s %zu (%s#%s)\n", rule->what, rule->number ? rule->number : 1,
+               rule->origin.file, rule->origin.pointer);
+}
+
+static void report(struct check *c, size_t number, const char *rcpt, const char *found,
+                   const struct route_expansion *x)
+{
+    if (c->results) {
         json_array_append_new(c->results,
                               json_pack("{s:I, s:o, s:b, s:o, s:o}", "line", (json_int_t)number,
                                         "recipient", config_text_json(rcpt), "ok", 0, "found",
-                                        config_text_json(found), "rule", route_rule_json(rule)));
-    else if (rule)
-        printf("%s:%zu: %s: found %s, by %s %zu (%s#%s)\n", c->path, number, rcpt, found,
-               rule->what, rule->number ? rule->number : 1, rule->origin.file,
-               rule->origin.pointer);
-    else
+                                        config_text_json(found), "rule",
+                                        x ? decided_json(x) : json_null()));
+    } else if (x) {
+        printf("%s:%zu: %s: found %s", c->path, number, rcpt, found);
+        print_decided(x);
+    } else {
         printf("%s:%zu: %s: %s\n", c->path, number, rcpt, found);
+    }
 }
 
 static void compare(struct check *c, size_t number, const struct route_expectation *e)
 {
     const struct route_query q = { .sender = e->sender, .rcpt = e->rcpt };
-    struct route_decision d;
+    struct route_expansion x;
     struct buf found = { 0 };
-    int r = route_decide(c->t, &q, &d, NULL);
 
-    if (r < 0) {
+    if (cli_expand(c->t, &q, 0, &x) == -EINVAL) {
+        const char *why = x.leaves[0].decision.text;
+
         c->bad++;
-        report(c, number, e->rcpt, d.text ? d.text : "not an address", NULL);
-    } else if (route_expect_holds(e, &d)) {
+        report(c, number, e->rcpt, why ? why : "not an address", NULL);
+    } else if (route_expect_holds(e, &x)) {
         c->good++;
         if (c->results)
             json_array_append_new(c->results,
@@ -73,11 +116,11 @@ static void compare(struct check *c, size_t number, const struct route_expectati
                                             "recipient", config_text_json(e->rcpt), "ok", 1));
     } else {
         c->wrong++;
-        route_outcome(&q, &d, &found);
-        report(c, number, e->rcpt, found.data, d.rule);
+        route_expansion_outcome(&q, &x, 0, &found);
+        report(c, number, e->rcpt, found.data, &x);
     }
     buf_free(&found);
-    route_decision_done(&d);
+    route_expansion_done(&x);
 }
 
 static int one_line(void *ctx, size_t number, char *line)

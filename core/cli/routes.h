@@ -1,14 +1,20 @@
-/* cli/routes.h: files of addresses and of what is expected of them. */
+/* cli/routes.h: asking the table as the queue does, and files of addresses and of what is expected
+ * of them. */
 #ifndef CLI_ROUTES_H
 #define CLI_ROUTES_H
 
-#include "route/route.h"
+#include "route/expect.h"
 
 #define CLI_ROUTES_MAX 16777216u /* bytes of such a file */
 
 /* Calls each(ctx, number of the line, line) for every line, which may be changed. EX_OK, or a code,
  * printed. */
 int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx);
+
+/* route_expand, and the personal alias files on the way read as they are asked for; what is wrong
+ * with those is printed. 0, -EINVAL, -E2BIG; to be matched by route_expansion_done. */
+int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
+               struct route_expansion *ret);
 
 /* Compares what FILE expects with the table; prints what differs, and how many hold. EX_OK,
  * EX_CONFIG (something differs), EX_DATAERR (a line can't be read). results: NULL, or an array that

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon/supervisor.h"
@@ -246,7 +247,11 @@ static void log_end(const struct child *c, int status, int level)
                   strsignal(WTERMSIG(status)) ? log_q(strsignal(WTERMSIG(status))) : "-");
     else
         log_event(level, "supervisor", "worker.ended", "pid=%d code=%d why=%s", (int)c->pid,
-                  WEXITSTATUS(status), c->failed_code ? log_q(c->failed_text) : "-");
+                  WEXITSTATUS(status),
+                  c->failed_code ? log_q(c->failed_text)
+                      : WEXITSTATUS(status) == EX_OSERR
+                      ? "\"out of memory, or of what the system gives\""
+                      : "-");
 }
 
 static void not_up(struct child *c, int status)

@@ -6,6 +6,7 @@
  * nobody, and a long one is split among all workers on that occasion. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,22 @@
 #define SPLIT_MESSAGES_MIN 1000u      /* fewer in a shard are left to one worker */
 
 /* mkdir -p */
+/* The name of a folder that was just made is only as durable as the folder it stands in. */
+static int sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = !slash ? mem_strdup(".")
+        : slash == path   ? mem_strdup("/")
+                          : mem_strndup(path, (size_t)(slash - path));
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 || fsync(fd) < 0;
+
+    r = r ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
+    free(parent);
+    return r;
+}
+
 static int make_folders(const char *path, mode_t mode)
 {
     char *copy = mem_strdup(path);
@@ -33,7 +50,7 @@ static int make_folders(const char *path, mode_t mode)
         if (c && c != '/')
             continue;
         *p = '\0';
-        r = mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+        r = mkdir(copy, mode) < 0 ? (errno == EEXIST ? 0 : -errno) : sync_parent(copy);
         *p = c;
         if (!c)
             break;

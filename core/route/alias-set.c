@@ -117,13 +117,41 @@ static void load_list(struct load *l, const char *folder, const char *file)
             load_file(l, path, ALIAS_SYNTAX_DIS, l->old ? map_get(l->old->lists, name) : NULL));
 }
 
+struct kept { /* while the lists of the set before are gone through */
+    struct load *l;
+    const char *folder;
+};
+
+static void keep_list(void *ctx, const char *name, void *value)
+{
+    const struct kept *kept = ctx;
+    const struct alias_file *old = value;
+    size_t len = strlen(kept->folder);
+
+    (void)name;
+    if (!strncmp(old->path, kept->folder, len) && old->path[len] == '/')
+        load_list(kept->l, kept->folder, old->path + len + 1);
+}
+
+/* A folder that can't be read keeps the lists that it had, like a file that is broken. */
+static void keep_folder(struct load *l, const char *folder, int err)
+{
+    struct kept kept = { l, folder };
+
+    l->set->unread++;
+    if (!l->old || !l->old->unread) /* said once */
+        config_error(&l->report->errors, folder, NULL, "%s", strerror(err));
+    if (l->old)
+        map_each(l->old->lists, keep_list, &kept);
+}
+
 static void load_folder(struct load *l, const char *folder)
 {
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, is_dis, alphasort);
 
-    if (n < 0 && !l->old)
-        config_error(&l->report->errors, folder, NULL, "%s", strerror(errno));
+    if (n < 0)
+        keep_folder(l, folder, errno);
     if (n > (int)ALIAS_LISTS_MAX && !l->old)
         config_error(&l->report->warnings, folder, NULL, "found %d lists, expected at most %u", n,
                      ALIAS_LISTS_MAX);

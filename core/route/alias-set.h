@@ -42,6 +42,7 @@ struct alias_set {
     struct alias_file          **domains;
     struct map                  *lists;    /* name to alias_file */
     struct map                  *includes; /* path to alias_file */
+    size_t                       unread;   /* folders of lists that can't be read */
     int                          whole;
 };
 

@@ -1,14 +1,12 @@
-/* What an operator expects of his table, a line each:
- *
- *   from, address -> [TRANSPORT | fail [STATUS] | hold | discard] [via HOP, ...] [as ADDRESS]
- *
- * from: an address, "<>" for the null sender, "*" or nothing when it does not matter; with nothing
- * the comma may be left out, too. What is not said is not compared. */
+/* Where mail goes in words, and lines of what is expected of it; see expect.h. */
+#include "route/expect.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "route/route.h"
+#include "util/mem.h"
 #include "util/text.h"
 
 /* --- the outcome as text --- */
@@ -34,6 +32,56 @@ void route_outcome(const struct route_query *q, const struct route_decision *d, 
     }
     if (strcmp(d->rcpt, q->rcpt) != 0)
         buf_printf(out, " as %s", d->rcpt);
+}
+
+/* What the mail is for at that place: for a command or a file, or what an alias fails with, the
+ * address means nothing. */
+static const char *leaf_as(const struct route_leaf *leaf)
+{
+    const struct route_decision *d = &leaf->decision;
+
+    return d->rule && strcmp(d->rule->what, "alias") == 0 ? leaf->shown : d->rcpt;
+}
+
+static char *leaf_outcome(const struct route_query *q, const struct route_leaf *leaf, int aliased,
+                          int more)
+{
+    const struct route_decision *d = &leaf->decision;
+    struct route_query own = *q;
+    struct buf out = { 0 };
+
+    own.rcpt = aliased ? d->rcpt : q->rcpt; /* how it is written at the end is said below */
+    route_outcome(&own, d, &out);
+    if (aliased && leaf_as(leaf) && strcmp(leaf_as(leaf), q->rcpt) != 0)
+        buf_printf(&out, " as %s", leaf_as(leaf));
+    if (more && d->group)
+        buf_printf(&out, " in group %s", d->group->name);
+    if (more && leaf->sender)
+        buf_printf(&out, " (bounces to %s)", leaf->sender);
+    return out.data;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void route_expansion_outcome(const struct route_query *q, const struct route_expansion *x, int more,
+                             struct buf *out)
+{
+    char **texts = mem_zalloc((x->n + 1) * sizeof *texts);
+    const struct route_decision *d = x->aliased ? &x->first : &x->leaves[0].decision;
+
+    for (size_t i = 0; i < x->n; i++)
+        texts[i] = leaf_outcome(q, &x->leaves[i], x->aliased, more);
+    qsort(texts, x->n, sizeof *texts, by_text);
+    for (size_t i = 0; i < x->n; i++) {
+        buf_printf(out, "%s%s", i ? "; " : "", texts[i]);
+        free(texts[i]);
+    }
+    if (more && d->action != ROUTE_FAIL && d->anyone)
+        buf_adds(out, " (from anyone)");
+    free(texts);
 }
 
 /* --- reading --- */
@@ -108,33 +156,52 @@ static char *cut_word(char *text, const char *word)
     return NULL;
 }
 
-static int parse_right(char *right, struct route_expectation *e, const char **reterr_why)
+static int parse_place(char *text, struct route_place *p, const char **reterr_why)
 {
     char *status;
 
-    e->rewritten = cut_word(right, "as");
-    e->hops = cut_word(right, "via");
-    right = trim(right);
-    status = right + strcspn(right, " \t");
+    p->as = cut_word(text, "as");
+    p->hops = cut_word(text, "via");
+    text = trim(text);
+    status = text + strcspn(text, " \t");
     if (*status) {
         *status++ = 0;
-        e->status = trim(status);
-        if (strcmp(right, "fail") != 0 || strspn(e->status, "0123456789.") != strlen(e->status)) {
+        p->status = trim(status);
+        if (strcmp(text, "fail") != 0 || strspn(p->status, "0123456789.") != strlen(p->status)) {
             *reterr_why = "expected a transport, \"fail 5.1.1\", \"hold\" or \"discard\", then "
-                          "\"via\" next hops, then \"as\" an address";
+                          "\"via\" next hops, then \"as\" an address; and \";\" before another";
             return -EINVAL;
         }
     }
-    e->action = *right ? right : NULL;
-    if (e->action || e->hops || e->rewritten)
+    p->action = *text ? text : NULL;
+    if (p->action || p->hops || p->as)
         return 0;
     *reterr_why = "nothing is expected";
     return -EINVAL;
 }
 
+static int parse_right(char *right, struct route_expectation *e, const char **reterr_why)
+{
+    char *next;
+
+    do {
+        next = find_unquoted(right, ";");
+        if (next)
+            *next++ = 0;
+        if (e->n == ROUTE_EXPECT_PLACES_MAX) {
+            *reterr_why = "more than 64 places are expected";
+            return -EINVAL;
+        }
+        e->places[e->n] = (struct route_place){ .action = NULL };
+        if (parse_place(right, &e->places[e->n++], reterr_why) < 0)
+            return -EINVAL;
+        right = next;
+    } while (right);
+    return 0;
+}
+
 int route_expect_parse(char *line, struct route_expectation *ret, const char **reterr_why)
 {
-    struct route_expectation e = { .sender = NULL };
     char *arrow;
 
     line = trim(line);
@@ -146,9 +213,10 @@ int route_expect_parse(char *line, struct route_expectation *ret, const char **r
         return -EINVAL;
     }
     *arrow = 0;
-    if (parse_left(line, &e, reterr_why) < 0 || parse_right(arrow + 2, &e, reterr_why) < 0)
+    ret->sender = NULL;
+    ret->n = 0;
+    if (parse_left(line, ret, reterr_why) < 0 || parse_right(arrow + 2, ret, reterr_why) < 0)
         return -EINVAL;
-    *ret = e;
     return 1;
 }
 
@@ -195,9 +263,28 @@ static int same_action(const char *expected, const struct route_decision *d)
     return text_casecmp(have, expected) == 0;
 }
 
-int route_expect_holds(const struct route_expectation *e, const struct route_decision *d)
+static int place_is(const struct route_place *p, const struct route_leaf *leaf)
 {
-    return (!e->action || same_action(e->action, d)) && (!e->status || same_status(e->status, d)) &&
-        (!e->hops || same_hops(e->hops, d)) &&
-        (!e->rewritten || (d->rcpt && strcmp(e->rewritten, d->rcpt) == 0));
+    const struct route_decision *d = &leaf->decision;
+    const char *as = leaf_as(leaf);
+
+    return (!p->action || same_action(p->action, d)) && (!p->status || same_status(p->status, d)) &&
+        (!p->hops || same_hops(p->hops, d)) && (!p->as || (as && strcmp(p->as, as) == 0));
+}
+
+int route_expect_holds(const struct route_expectation *e, const struct route_expansion *x)
+{
+    char there[ROUTE_EXPECT_PLACES_MAX] = "";
+
+    for (size_t i = 0; i < x->n; i++) {
+        int expected = 0;
+
+        for (size_t k = 0; k < e->n; k++) {
+            if (place_is(&e->places[k], &x->leaves[i]))
+                expected = there[k] = 1;
+        }
+        if (!expected)
+            return 0;
+    }
+    return memchr(there, 0, e->n) == NULL;
 }

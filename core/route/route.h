@@ -103,7 +103,7 @@ json_t *route_explain_json(const struct route_query *q, const struct route_decis
                            const struct route_trace *t);
 
 /* The decision in one line: "smtp-out via [192.0.2.1]:25, mx.example.org as bob@new.example",
- * "local-mbox", "fail 5.1.1", "hold", "discard". Adds to out. */
+ * "local-mbox", "fail 5.1.1", "hold", "discard". Adds to out. (expect.c) */
 void route_outcome(const struct route_query *q, const struct route_decision *d, struct buf *out);
 
 /* --- the table as such (list.c, shadow.c) --- */
@@ -113,22 +113,5 @@ size_t route_rows(const struct route_table *t);
  * how many those are. */
 size_t  route_list(const struct route_table *t, int colour, struct buf *out);
 json_t *route_list_json(const struct route_table *t); /* new reference */
-
-/* --- what an operator expects (expect.c) --- */
-
-#define ROUTE_EXPECT_LINE_MAX 4096u
-
-struct route_expectation { /* borrows from the line, which is cut into pieces */
-    const char *sender; /* NULL: unknown */
-    const char *rcpt;
-    const char *action; /* a transport's name, "fail", "hold", "discard"; NULL: any */
-    const char *status; /* "5.1.1", "5.1", "5"; NULL: any */
-    const char *hops;   /* comma list; NULL: any; "mx": none are named */
-    const char *rewritten; /* NULL: any */
-};
-/* "from, address -> expected". 1; 0: nothing but blanks and a comment; -EINVAL with a sentence. */
-int route_expect_parse(char *line, struct route_expectation *ret, const char **reterr_why);
-/* Does the decision agree? */
-int route_expect_holds(const struct route_expectation *e, const struct route_decision *d);
 
 #endif

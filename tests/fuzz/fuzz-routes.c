@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "address/address.h"
-#include "route/route.h"
+#include "route/expect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,7 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(!(flags & NEXT_HOP_OWN_HOST) || flags & NEXT_HOP_OWN);
     r = route_expect_parse(line, &e, &why);
     require(r >= 0 || why);
-    require(r != 1 || (*e.rcpt && (e.action || e.hops || e.rewritten)));
+    require(r != 1 || (*e.rcpt && e.n >= 1 && e.n <= ROUTE_EXPECT_PLACES_MAX));
+    for (size_t i = 0; r == 1 && i < e.n; i++)
+        require(e.places[i].action || e.places[i].hops || e.places[i].as);
     free(line);
     return 0;
 }

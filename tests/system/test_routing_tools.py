@@ -1,6 +1,7 @@
 """postern route --table, postern check --routes, postern diff."""
 import json
 import os
+import pwd
 
 from harness.mail import message
 
@@ -70,6 +71,82 @@ def test_a_difference_of_two_configurations_is_shown(new_gateway, folder):
                    "new": "smtp-out"}
     old.cli("diff", old.confd, code=64)
     old.cli("diff", old.confd, new.confd, code=64)
+
+
+def aliases(path, **options):
+    return {"aliases": {"files": [{"path": path, "syntax": "tcpware"}], **options}}
+
+
+def test_a_changed_alias_is_a_difference_and_a_changed_order_is_none(new_gateway, folder):
+    before = write(folder, "before", "sales: ann, bob@a.test;\nstaff: ann, bob;\n"
+                                     "all: \"|/bin/archive one\";\nlist:: ann, members;\n")
+    after = write(folder, "after", "sales: ann, carol@a.test;\nstaff: bob, ann;\n"
+                                   "all: \"|/bin/archive two\";\nlist:: bob, members;\n")
+    write(folder, "members", "joe@a.test\n")
+    pipe = {"transports": {"pipe": {"allow_param": True}}}
+    old, new = (new_gateway(routing(RULES), pipe,
+                            aliases(path, pipe_transport="pipe", roots=[folder]))
+                for path in (before, after))
+    asked = write(folder, "addresses", "sales@local.test\nstaff@local.test\nall@local.test\n"
+                                       "list@local.test\nann@local.test\n")
+    said = old.cli("diff", old.confd, new.confd, "--addresses", asked).stdout
+    via = "smtp-out via [127.0.0.1]:9 as"
+    assert said == (
+        "sales@local.test\n"
+        f"  - local-mbox as ann@gw.test; {via} bob@a.test (from anyone)\n"
+        f"  + local-mbox as ann@gw.test; {via} carol@a.test (from anyone)\n"
+        "all@local.test\n"
+        "  - pipe as |/bin/archive one (from anyone)\n"
+        "  + pipe as |/bin/archive two (from anyone)\n"
+        "list@local.test\n"
+        f"  - {via} joe@a.test (bounces to ann@gw.test) (from anyone)\n"
+        f"  + {via} joe@a.test (bounces to bob@gw.test) (from anyone)\n"
+        "3 of 5 would go elsewhere\n")
+
+
+def test_several_places_can_be_expected(new_gateway, folder):
+    path = write(folder, "aliases", "sales: ann, bob@a.test;\n")
+    gw = new_gateway(routing(RULES), aliases(path))
+    expected = write(folder, "routes.txt",
+                     "sales@local.test -> local-mbox; smtp-out via [127.0.0.1]:9\n"
+                     "sales@local.test -> local-mbox as ann@gw.test; smtp-out as bob@a.test\n"
+                     "sales@local.test -> local-mbox\n")
+    said = gw.cli("check", "--routes", expected, code=78).stdout
+    assert (f"{expected}:3: sales@local.test: found local-mbox as ann@gw.test; "
+            f"smtp-out via [127.0.0.1]:9 as bob@a.test, by alias ({path}:1)\n") in said
+    assert "2 of 3 routes are as expected" in said
+    told = gw.json("check", "--routes", expected, code=78)["routes"]
+    assert [r["ok"] for r in told] == [True, True, False]
+    assert told[2]["rule"]["alias"] == {"file": path, "line": 1}
+    assert told[2]["rule"]["what"] == "local domain"
+
+
+def test_a_personal_alias_file_counts_in_expectations_and_differences(new_gateway, folder):
+    me = pwd.getpwuid(os.getuid())
+    name = f".postern-tools-{os.getpid()}"
+    own = write(me.pw_dir, name, f"{me.pw_name}: bob@a.test;\n")
+    os.chmod(own, 0o600)
+    gw, without = new_gateway(routing(RULES), {"aliases": {"user_file": name}}), \
+        new_gateway(routing(RULES))
+    expected = write(folder, "routes.txt", f"{me.pw_name}@local.test -> "
+                                           "smtp-out via [127.0.0.1]:9 as bob@a.test\n")
+    try:
+        assert "1 of 1 routes are as expected" in gw.cli("check", "--routes", expected).stdout
+        assert "1 of 1 would go elsewhere" in \
+            gw.cli("diff", gw.confd, without.confd, "--addresses", expected).stdout
+    finally:
+        os.unlink(own)
+
+
+def test_what_is_strange_about_alias_files_is_a_warning(new_gateway, folder):
+    path = write(folder, "aliases", "sales: ann;\nsales: bob;\n")
+    gw = new_gateway(aliases(path))
+    said = gw.cli("check")
+    assert "configuration is good" in said.stdout
+    assert f"warning: {path}:2" in said.stderr
+    (warning,) = gw.json("check")["warnings"]
+    assert warning.startswith(f"{path}:2")
+    assert new_gateway().json("check")["warnings"] == []
 
 
 def test_waiting_mail_is_compared_too_with_and_without_a_gateway_that_runs(gateway, new_gateway):

@@ -100,6 +100,32 @@ static void nothing_changed_is_nothing_new(void **state)
     world_done(&w);
 }
 
+static void a_folder_that_goes_keeps_its_lists_and_is_told_once(void **state)
+{
+    char *here AUTO_FREE = NULL, *away AUTO_FREE = NULL;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "l");
+    world_file(&w, "l/S.DIS", "s@far.example\n");
+    world_good(&w, "\"lists\": [\"@DIR@/l\"]");
+    here = scratch_path(&w.scratch, "l");
+    away = scratch_path(&w.scratch, "away");
+    assert_int_equal(rename(here, away), 0);
+    world_load(&w);
+    assert_true(w.report.errors.n >= 1);
+    world_expect(&w, "s", "address s@far.example\n");
+    world_load(&w);
+    assert_int_equal(w.report.errors.n, 0);
+    world_expect(&w, "s", "address s@far.example\n");
+    assert_int_equal(rename(away, here), 0);
+    replace(&w, "l/S.DIS", "t@far.example\n");
+    world_load(&w);
+    world_expect(&w, "s", "address t@far.example\n");
+    world_done(&w);
+}
+
 static void a_broken_version_keeps_the_one_before_and_is_told_once(void **state)
 {
     struct world w;
@@ -349,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_source_that_has_a_name_counts),
         cmocka_unit_test(nothing_changed_is_nothing_new),
+        cmocka_unit_test(a_folder_that_goes_keeps_its_lists_and_is_told_once),
         cmocka_unit_test(a_broken_version_keeps_the_one_before_and_is_told_once),
         cmocka_unit_test(without_a_version_before_the_set_is_not_whole),
         cmocka_unit_test(who_walks_an_old_set_keeps_it),
