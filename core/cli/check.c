@@ -43,6 +43,16 @@ static void take_warnings(const struct route_table *routes, struct checked *c)
         json_array_append_new(c->warnings, config_text_json(w->lines[i]));
 }
 
+static int check_routes(struct config *cfg, const struct route_table *routes,
+                        const struct checked *c)
+{
+    struct cli_lookup *lookup = cli_lookup_new(cfg, routes);
+    int code = cli_check_routes(routes, lookup, c->expected, c->results);
+
+    cli_lookup_free(&lookup);
+    return code;
+}
+
 static void check(const struct cli_common *common, struct checked *c)
 {
     struct config *cfg = NULL;
@@ -61,7 +71,7 @@ static void check(const struct cli_common *common, struct checked *c)
         if (routes)
             take_warnings(routes, c);
         if (routes && !c->errors.n && c->expected)
-            c->code = cli_check_routes(routes, c->expected, c->results);
+            c->code = check_routes(cfg, routes, c);
         route_free(&routes);
         config_free(&cfg);
         plugin_catalog_free(&catalog);

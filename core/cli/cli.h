@@ -77,6 +77,7 @@ int cli_diff(int argc, char **argv);
 int cli_map(int argc, char **argv);
 int cli_mx(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_list(int argc, char **argv);
 int cli_plugin(int argc, char **argv);
 
 #endif

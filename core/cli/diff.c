@@ -15,6 +15,7 @@ struct side {
     const char *dir;
     struct config *cfg;
     struct route_table *routes;
+    struct cli_lookup *lookup;
 };
 
 struct diff {
@@ -82,6 +83,7 @@ static int load(const struct diff *d, struct side *s)
     if (code == EX_OK && route_compile(s->cfg, &s->routes, &errors) < 0)
         code = cli_print_errors(&errors);
     config_errors_free(&errors);
+    s->lookup = cli_lookup_new(s->cfg, s->routes);
     return code;
 }
 
@@ -92,7 +94,7 @@ static void outcome_of(const struct side *s, const struct route_query *q, struct
 {
     struct route_expansion x;
 
-    if (cli_expand(s->routes, q, 0, &x) == -EINVAL)
+    if (cli_expand(s->routes, q, 0, s->lookup, &x) == -EINVAL)
         buf_printf(out, "no address: %s", x.leaves[0].decision.text);
     else
         route_expansion_outcome(q, &x, 1, out);
@@ -209,6 +211,7 @@ static int run(struct diff *d)
 
 static void side_done(struct side *s)
 {
+    cli_lookup_free(&s->lookup);
     route_free(&s->routes);
     config_free(&s->cfg);
 }

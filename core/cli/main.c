@@ -29,6 +29,7 @@ static const struct verb {
     { "queue", cli_queue, "list, show, retry, hold, release or remove mail; analyze the spool" },
     { "map", cli_map, "compile alias files into one file that is looked up, not read" },
     { "status", cli_status, "what the running gateway is doing" },
+    { "list", cli_list, "mailing lists: members, posts, who bounces" },
     { "plugin", cli_plugin, "list plugins, or describe one with its options" },
     { "help", cli_help, "this text" },
     { "version", cli_version, "the version" },

@@ -19,6 +19,7 @@ struct options {
     char *sender;             /* query.sender's memory */
     int colour;
     int table;
+    struct cli_lookup *lookup;
     int n;
     char **addresses;
 };
@@ -138,7 +139,7 @@ static int explain(const struct options *o, const struct route_table *t, const c
     int code = EX_OK;
 
     q.rcpt = rcpt;
-    if (cli_expand(t, &q, 1, &e) == -EINVAL) {
+    if (cli_expand(t, &q, 1, o->lookup, &e) == -EINVAL) {
         print_fault(rcpt, 0);
         code = EX_DATAERR;
     } else if (is_refused(&e)) {
@@ -204,7 +205,7 @@ static int check_ingress(const struct options *o, const struct config *cfg)
     return cli_error(EX_DATAERR, "--ingress %s: there is no such ingress", o->query.ingress);
 }
 
-static int load_and_explain(const struct options *o)
+static int load_and_explain(struct options *o)
 {
     struct config_errors errors = { 0 };
     struct config *cfg = NULL;
@@ -217,8 +218,10 @@ static int load_and_explain(const struct options *o)
         code = cli_print_errors(&errors);
     if (code == EX_OK)
         code = check_ingress(o, cfg);
+    o->lookup = cli_lookup_new(cfg, t);
     if (code == EX_OK)
         code = o->table ? print_table(o, t) : explain_all(o, t);
+    cli_lookup_free(&o->lookup);
     config_errors_free(&errors);
     route_free(&t);
     config_free(&cfg);

@@ -11,6 +11,7 @@
 #include "config/read.h"
 #include "config/table.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx)
 {
@@ -31,18 +32,28 @@ int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *
     return code;
 }
 
-int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
-               struct route_expansion *ret)
+static void read_personal(const struct route_table *t, const struct route_expansion *e)
 {
+    struct alias_report report = { 0 };
+
+    route_personal(t, e->wanted, e->wanted_len, &report);
+    for (size_t i = 0; i < report.errors.n; i++)
+        fprintf(stderr, "postern: %s\n", report.errors.lines[i]);
+    alias_report_done(&report);
+}
+
+int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
+               struct cli_lookup *lookup, struct route_expansion *ret)
+{
+    struct route_query query = *q;
     int r;
 
-    while ((r = route_expand(t, q, trace, ret)) == -EAGAIN) {
-        struct alias_report report = { 0 };
-
-        route_personal(t, ret->wanted, &report);
-        for (size_t i = 0; i < report.errors.n; i++)
-            fprintf(stderr, "postern: %s\n", report.errors.lines[i]);
-        alias_report_done(&report);
+    query.asked = clock_mono();
+    while ((r = route_expand(t, &query, trace, ret)) == -EAGAIN) {
+        if (ret->wanted)
+            read_personal(t, ret);
+        else
+            cli_lookup_ask(lookup, ret);
         route_expansion_done(ret);
     }
     return r;
@@ -52,6 +63,7 @@ int cli_expand(const struct route_table *t, const struct route_query *q, int tra
 
 struct check {
     const struct route_table *t;
+    struct cli_lookup *lookup;
     const char *path;
     json_t *results; /* may be NULL */
     size_t good, wrong, bad;
@@ -103,7 +115,7 @@ static void compare(struct check *c, size_t number, const struct route_expectati
     struct route_expansion x;
     struct buf found = { 0 };
 
-    if (cli_expand(c->t, &q, 0, &x) == -EINVAL) {
+    if (cli_expand(c->t, &q, 0, c->lookup, &x) == -EINVAL) {
         const char *why = x.leaves[0].decision.text;
 
         c->bad++;
@@ -145,9 +157,10 @@ static int one_line(void *ctx, size_t number, char *line)
     return EX_OK;
 }
 
-int cli_check_routes(const struct route_table *t, const char *path, json_t *results)
+int cli_check_routes(const struct route_table *t, struct cli_lookup *lookup, const char *path,
+                     json_t *results)
 {
-    struct check c = { .t = t, .path = path, .results = results };
+    struct check c = { .t = t, .lookup = lookup, .path = path, .results = results };
     int code = cli_each_line(path, one_line, &c);
 
     if (code != EX_OK)

@@ -3,6 +3,7 @@
 #ifndef CLI_ROUTES_H
 #define CLI_ROUTES_H
 
+#include "cli/lookup.h"
 #include "route/expect.h"
 
 #define CLI_ROUTES_MAX 16777216u /* bytes of such a file */
@@ -11,14 +12,16 @@
  * printed. */
 int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx);
 
-/* route_expand, and the personal alias files on the way read as they are asked for; what is wrong
- * with those is printed. 0, -EINVAL, -E2BIG; to be matched by route_expansion_done. */
+/* route_expand, and the personal alias files on the way read, and the directories asked, as they
+ * are needed; what is wrong with those is printed. 0, -EINVAL, -E2BIG; to be matched by
+ * route_expansion_done. */
 int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
-               struct route_expansion *ret);
+               struct cli_lookup *lookup, struct route_expansion *ret);
 
 /* Compares what FILE expects with the table; prints what differs, and how many hold. EX_OK,
  * EX_CONFIG (something differs), EX_DATAERR (a line can't be read). results: NULL, or an array that
  * gets an object for each line instead. */
-int cli_check_routes(const struct route_table *t, const char *path, json_t *results);
+int cli_check_routes(const struct route_table *t, struct cli_lookup *lookup, const char *path,
+                     json_t *results);
 
 #endif

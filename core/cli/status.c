@@ -127,6 +127,22 @@ static int ask_worker(const struct config *cfg, unsigned i, json_t **sum)
     return 0;
 }
 
+/* What each directory was asked, and what is remembered of it. */
+static void print_directories(const json_t *d)
+{
+    const char *name;
+    json_t *asked;
+
+    if (!d)
+        return;
+    printf("lookups    %" JSON_INTEGER_FORMAT " answers kept, %" JSON_INTEGER_FORMAT
+           " hits, %" JSON_INTEGER_FORMAT " misses, %" JSON_INTEGER_FORMAT " failures\n",
+           number(d, "entries"), number(d, "hits"), number(d, "misses"), number(d, "failures"));
+    json_object_foreach (json_object_get(d, "asked"), name, asked)
+        printf("           %s was asked %" JSON_INTEGER_FORMAT " times\n", name,
+               json_integer_value(asked));
+}
+
 static int is_ready(const json_t *worker)
 {
     return !strcmp(string(worker, "state"), "ready");
@@ -256,6 +272,7 @@ int cli_status(int argc, char **argv)
         if (json_object_get(answer, "queue")) {
             print_spool(json_object_get(answer, "spool"));
             print_queue(json_object_get(answer, "queue"));
+            print_directories(json_object_get(answer, "directories"));
         }
     }
     json_decref(answer);

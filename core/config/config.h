@@ -123,6 +123,13 @@ struct config_aliases { /* see route/alias.h for meanings */
     int64_t                depth, expansion_max;
     int64_t                refresh; /* usec; 0: files are read at the start only                  */
     const char            *pipe_transport, *file_transport, *list_transport; /* NULL: none        */
+    struct postern_strings directories; /* instances that are asked after the files             */
+};
+
+struct config_lookups { /* questions to directories */
+    int64_t ttl, negative_ttl; /* usec that answers are believed */
+    int64_t cache_max;         /* answers kept by each worker */
+    int64_t deadline;          /* usec: a plugin that has not answered by then is given up */
 };
 
 /* A plugin instance: {"transports": {"smtp-out": {"plugin": "smtp-out", ...}}}. */
@@ -150,6 +157,7 @@ struct config {
     struct config_dns     dns;
     struct config_routing routing;
     struct config_aliases aliases;
+    struct config_lookups lookups;
     struct config_origin *rule_origins;  /* as many as routing.rules.n                            */
     struct config_origin *gateway_origins, *zone_origins, *group_origins; /* likewise             */
     struct config_origin  local_origin;  /* of local_domains ("(built in)" when defaulted)        */

@@ -162,6 +162,13 @@ const struct postern_option config_routing_table[] = {
                "that may relay; \"off\" takes them for users' names."),
     POSTERN_OPT(struct config_routing, local_transport, POSTERN_OPT_STRING,
         .doc = "Transport instance for local users; without it, \"local-mbox\"."),
+    POSTERN_OPT(struct config_routing, users, POSTERN_OPT_STRINGS, .max = 16,
+        .doc = "Instances in \"directories\" that know who is here. Mail for local users whom "
+               "none of "
+               "them knows, and who are no alias, is refused. Without it, the transport judges."),
+    POSTERN_OPT(struct config_routing, unknown_user, POSTERN_OPT_STRING,
+        .doc = "Where mail for users whom nobody knows goes instead: an address, in which * "
+               "stands for the user, such as \"*@hub.example.com\"."),
     POSTERN_OPT(struct config_routing, rules, POSTERN_OPT_OBJECTS,
         .sub = rule_table, .sub_size = sizeof(struct config_rule),
         .doc = "Tried in order, before the local domains; the first that matches decides. A rule "

@@ -72,6 +72,8 @@ struct config_routing {
     int64_t                own_interfaces; /* bool: ask the machine                               */
     int64_t                roads; /* choice off|percent|all                                       */
     const char            *local_transport;
+    struct postern_strings users;        /* directories that know who exists; none: anybody does  */
+    const char            *unknown_user; /* an address for mail to others; NULL: it is refused    */
     struct postern_objects rules;    /* struct config_rule; concatenated over files in name order */
     struct postern_objects gateways; /* struct config_gateway; likewise                           */
     struct postern_objects zones;    /* struct config_zone; likewise                              */

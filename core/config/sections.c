@@ -242,6 +242,27 @@ static const struct postern_option aliases_table[] = {
     POSTERN_OPT(struct config_aliases, list_transport, POSTERN_OPT_STRING,
         .doc = "The transport that sends to the members of a list, an instance of the plugin "
                "\"list\"; without it, members are served like other targets of an alias."),
+    POSTERN_OPT(struct config_aliases, directories, POSTERN_OPT_STRINGS, .max = 16,
+        .doc = "Instances in \"directories\" that are asked what a name stands for when no file "
+               "says it; the first that knows counts."),
+    { 0 },
+};
+
+static const struct postern_option lookups_table[] = {
+    POSTERN_OPT(struct config_lookups, ttl, POSTERN_OPT_DURATION, .dflt = "5m",
+        .min = 0, .max = POSTERN_DAYS(7),
+        .doc = "How long what a directory has answered is believed."),
+    POSTERN_OPT(struct config_lookups, negative_ttl, POSTERN_OPT_DURATION, .dflt = "1m",
+        .min = 0, .max = POSTERN_DAYS(7),
+        .doc = "The same for the answer that there is no such name."),
+    POSTERN_OPT(struct config_lookups, cache_max, POSTERN_OPT_INT, .dflt = "100000",
+        .min = 1000, .max = 100000000,
+        .doc = "Answers kept by each worker; more than the largest list has members, or mail for "
+               "that never goes out."),
+    POSTERN_OPT(struct config_lookups, deadline, POSTERN_OPT_DURATION, .dflt = "30s",
+        .min = 1000, .max = POSTERN_HOURS(1),
+        .doc = "A plugin that has not answered by then is not waited for any longer: mail waits "
+               "and is tried again."),
     { 0 },
 };
 
@@ -250,6 +271,7 @@ const struct config_section config_sections[] = {
     { "server", server_table },
     { "routing", config_routing_table },
     { "aliases", aliases_table },
+    { "lookups", lookups_table },
     { "queue", queue_table },
     { "spool", spool_table },
     { "dns", dns_table },
@@ -263,6 +285,7 @@ const struct config_place config_places[] = {
     PLACE(server),
     PLACE(routing),
     PLACE(aliases),
+    PLACE(lookups),
     PLACE(queue),
     PLACE(spool),
     PLACE(dns),

@@ -16,6 +16,7 @@
 
 #include "daemon/control_private.h"
 #include "log/log.h"
+#include "plugin/directory.h"
 #include "util/mem.h"
 
 #define CONTROL_LINE_MAX  (1u << 20)  /* a submission with very many recipients */
@@ -93,7 +94,7 @@ static void status(struct control_session *s)
 {
     const struct control_env *env = &s->control->env;
     struct spool_stats st;
-    json_t *spool;
+    json_t *spool, *directories = directory_status(env->hosts), *answer;
 
     spool_stats(env->spool, &st);
     spool = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}", "live_messages",
@@ -102,12 +103,13 @@ static void status(struct control_session *s)
                       (json_int_t)st.cache_bytes, "damaged_records", (json_int_t)st.damaged_records,
                       "synced_groups", (json_int_t)st.synced_groups, "appended",
                       (json_int_t)st.appended, "full", st.full, "failed", st.failed);
-    control_answer(s,
-                   json_pack("{s:s, s:i, s:f, s:I, s:o, s:o}", "hostname",
-                             env->config->server.hostname, "pid", (int)getpid(), "up",
-                             (double)(loop_now(env->loop) - env->started) / 1e6, "connections",
-                             (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue",
-                             queue_status(env->queue)));
+    answer = json_pack(
+        "{s:s, s:i, s:f, s:I, s:o, s:o}", "hostname", env->config->server.hostname, "pid",
+        (int)getpid(), "up", (double)(loop_now(env->loop) - env->started) / 1e6, "connections",
+        (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue", queue_status(env->queue));
+    if (directories)
+        json_object_set_new(answer, "directories", directories);
+    control_answer(s, answer);
 }
 
 static struct queue_filter filter_of(const json_t *request)

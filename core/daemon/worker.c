@@ -216,6 +216,7 @@ static int open_parts(struct worker *w)
     if (r < 0)
         return fail(w, EX_UNAVAILABLE, "the resolver can't start", why);
     setup.carrier = (struct queue_carrier){ NULL, hosts_deliver, hosts_cancel };
+    setup.ask = hosts_ask;
     setup.row = w->row;
     env.dns = w->dns;
     env.listener_fd = listeners_fd;

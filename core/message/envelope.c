@@ -8,7 +8,8 @@
 
 #include "util/mem.h"
 
-#define ENVELOPE_VERSION 1
+#define ENVELOPE_VERSION 2
+#define ENVELOPE_NARROW  1 /* the same, with 16 bits for the number of recipients */
 #define FIXED_TEXTS      3 /* sender, ingress, client */
 
 const char *wait_reason_name(int reason)
@@ -45,11 +46,11 @@ static const char *source_text(const struct envelope_new *from, size_t i)
 
 struct envelope *envelope_new(const struct envelope_new *from)
 {
-    size_t n = FIXED_TEXTS + from->rcpt_n, text_len = 0;
+    size_t n = FIXED_TEXTS + (from->packed ? 0 : from->rcpt_n), text_len = from->packed_len;
     struct envelope *e;
     char *to;
 
-    if (from->rcpt_n > ENVELOPE_MAX_RCPTS) {
+    if (from->rcpt_n > ENVELOPE_MAX_RCPTS || text_len > UINT32_MAX / 2) {
         errno = E2BIG;
         return NULL;
     }
@@ -66,11 +67,13 @@ struct envelope *envelope_new(const struct envelope_new *from)
     *e = (struct envelope){ .received_usec = from->received_usec,
                             .flags = from->flags,
                             .hops = from->hops,
-                            .rcpt_n = (uint16_t)from->rcpt_n,
+                            .rcpt_n = (uint32_t)from->rcpt_n,
                             .text_len = (uint32_t)text_len };
     to = e->text;
     for (size_t i = 0; i < n; i++)
         to = stpcpy(to, source_text(from, i)) + 1;
+    if (from->packed_len)
+        memcpy(to, from->packed, from->packed_len);
     return e;
 }
 
@@ -116,7 +119,8 @@ void envelope_encode(const struct envelope *e, struct buf *out)
     buf_put_u64(out, (uint64_t)e->received_usec);
     buf_put_u32(out, e->flags);
     buf_put_u16(out, e->hops);
-    buf_put_u16(out, e->rcpt_n);
+    buf_put_u32(out, e->rcpt_n);
+    buf_reserve(out, e->text_len + (FIXED_TEXTS + (size_t)e->rcpt_n) * sizeof(uint32_t));
     for (size_t i = 0; i < FIXED_TEXTS + (size_t)e->rcpt_n; i++) {
         buf_put_str(out, text);
         text = envelope_next_text(text);
@@ -153,8 +157,9 @@ int envelope_decode(const void *data, size_t len, struct envelope **ret)
 
     head.flags = rd_u32(&r);
     head.hops = rd_u16(&r);
-    head.rcpt_n = rd_u16(&r);
-    if (r.bad || version != ENVELOPE_VERSION || head.rcpt_n > ENVELOPE_MAX_RCPTS)
+    head.rcpt_n = version == ENVELOPE_NARROW ? rd_u16(&r) : rd_u32(&r);
+    if (r.bad || (version != ENVELOPE_VERSION && version != ENVELOPE_NARROW) ||
+        head.rcpt_n > ENVELOPE_MAX_RCPTS)
         return -EBADMSG;
     text_len = decode_texts(r, FIXED_TEXTS + (size_t)head.rcpt_n, NULL);
     if (text_len == 0)

@@ -10,7 +10,7 @@
 
 #include "util/buf.h"
 
-#define ENVELOPE_MAX_RCPTS 10000u
+#define ENVELOPE_MAX_RCPTS 1000000u
 
 /* flags beside POSTERN_MAIL_8BIT and _UTF8 */
 #define ENVELOPE_POSTMASTER 0x100u /* a notice to the postmaster: if it fails it is held */
@@ -42,9 +42,9 @@ const char *wait_reason_name(int reason); /* "backoff", "destination limit", ...
 struct envelope {
     int64_t  received_usec; /* wall clock */
     uint32_t flags;         /* POSTERN_MAIL_*, ENVELOPE_* */
-    uint16_t hops;          /* Received fields counted */
-    uint16_t rcpt_n;
+    uint32_t rcpt_n;
     uint32_t text_len;      /* of the packed strings */
+    uint16_t hops;          /* Received fields counted */
     char     text[];        /* sender, ingress, client, then recipients, each NUL-terminated */
 };
 
@@ -55,6 +55,8 @@ struct envelope_new { /* how to make one */
     const char        *sender, *ingress, *client; /* NULL as "" */
     size_t             rcpt_n;
     const char *const *rcpts;
+    const char        *packed; /* instead of rcpts: one behind the other, each with its NUL */
+    size_t             packed_len;
 };
 
 struct envelope *envelope_new(const struct envelope_new *from); /* caller frees with free() */

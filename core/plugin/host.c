@@ -54,6 +54,7 @@ static postern_host *host_new(struct hosts *hs, const struct config_instance *in
     h->pending = idmap_new();
     list_init(&h->pending_list);
     list_init(&h->submits);
+    list_init(&h->lookups);
     list_add_tail(&hs->all, &h->link);
     return h;
 }
@@ -62,6 +63,7 @@ static void host_free(postern_host *h)
 {
     host_forget_all(h);
     host_submit_free_all(h);
+    host_lookups_free(h);
     stream_abort_all(&h->streams);
     for (struct host_listener *l = h->listeners, *next; l; l = next) {
         next = l->next;
@@ -85,6 +87,9 @@ struct hosts *hosts_new(const struct host_env *env)
     hs->env = *env;
     list_init(&hs->all);
     hs->transports = map_new();
+    hs->directories = map_new();
+    hs->asking = map_new();
+    list_init(&hs->questions);
     hs->core = host_new(hs, NULL);
     return hs;
 }
@@ -94,31 +99,49 @@ postern_host *hosts_core(struct hosts *hs)
     return hs->core;
 }
 
-int hosts_open(struct hosts *hs, char *why, size_t why_size)
+static int open_one(struct hosts *hs, const struct config_instance *in, char *why, size_t why_size)
+{
+    postern_host *h = host_new(hs, in);
+    int r = in->descriptor->open(h, &host_services, in->settings, &h->self);
+
+    if (r < 0) {
+        snprintf(why, why_size, "%s (%s#%s): plugin %s can't open: %s", in->name, in->origin.file,
+                 in->origin.pointer, in->plugin, strerror(-r));
+        return r;
+    }
+    h->opened = 1;
+    if (in->kind == CONFIG_TRANSPORT)
+        map_set(hs->transports, in->name, h);
+    else if (in->kind == CONFIG_DIRECTORY)
+        map_set(hs->directories, in->name, h);
+    log_event(POSTERN_LOG_DEBUG, h->name, "plugin.open", "plugin=%s version=%s", in->plugin,
+              log_q(in->descriptor->version));
+    return 0;
+}
+
+/* directories: 1: only those. */
+static int open_all(struct hosts *hs, int directories, char *why, size_t why_size)
 {
     const struct config *cfg = hs->env.config;
+    int r = 0;
 
-    for (size_t i = 0; i < cfg->instance_n; i++) {
+    for (size_t i = 0; i < cfg->instance_n && !r; i++) {
         const struct config_instance *in = &cfg->instances[i];
-        postern_host *h;
-        int r;
 
-        if (!in->enabled)
-            continue;
-        h = host_new(hs, in);
-        r = in->descriptor->open(h, &host_services, in->settings, &h->self);
-        if (r < 0) {
-            snprintf(why, why_size, "%s (%s#%s): plugin %s can't open: %s", in->name,
-                     in->origin.file, in->origin.pointer, in->plugin, strerror(-r));
-            return r;
-        }
-        h->opened = 1;
-        if (in->kind == CONFIG_TRANSPORT)
-            map_set(hs->transports, in->name, h);
-        log_event(POSTERN_LOG_DEBUG, h->name, "plugin.open", "plugin=%s version=%s", in->plugin,
-                  log_q(in->descriptor->version));
+        if (in->enabled && (!directories || in->kind == CONFIG_DIRECTORY))
+            r = open_one(hs, in, why, why_size);
     }
-    return 0;
+    return r;
+}
+
+int hosts_open(struct hosts *hs, char *why, size_t why_size)
+{
+    return open_all(hs, 0, why, why_size);
+}
+
+int hosts_open_directories(struct hosts *hs, char *why, size_t why_size)
+{
+    return open_all(hs, 1, why, why_size);
 }
 
 void host_listener_start(postern_host *h, struct host_listener *l)
@@ -168,7 +191,13 @@ void hosts_free(struct hosts **phs)
             h->instance->descriptor->close(h->self);
         h->opened = 0;
     }
+    /* What was asked of the router ends first: it waits for directories. */
+    LIST_EACH (&hs->all, it)
+        host_forget_all(CONTAINER(it, postern_host, link));
+    hosts_questions_free(hs);
     map_free(&hs->transports, NULL);
+    map_free(&hs->directories, NULL);
+    map_free(&hs->asking, NULL);
     LIST_EACH_SAFE (&hs->all, it, tmp)
         host_free(CONTAINER(it, postern_host, link));
     free(hs);

@@ -36,6 +36,9 @@ struct hosts; /* all instances of a worker */
 struct hosts *hosts_new(const struct host_env *env);
 /* Opens every enabled instance; -errno at the first that can't, with why in words. */
 int  hosts_open(struct hosts *h, char *why, size_t why_size);
+/* Only those that answer questions: for who asks the router by hand. The rest of env may be NULL
+ * then but for loop, config and routes. */
+int  hosts_open_directories(struct hosts *h, char *why, size_t why_size);
 void hosts_accept(struct hosts *h, int on); /* starts or stops all listeners */
 void hosts_drain(struct hosts *h);
 void hosts_free(struct hosts **h); /* closes plugins, then whatever they left */
@@ -45,6 +48,9 @@ size_t hosts_submissions(const struct hosts *h);
 /* The queue's carrier. ctx: the hosts. */
 int  hosts_deliver(void *ctx, const char *transport, postern_job *job);
 void hosts_cancel(void *ctx, const char *transport, postern_job *job);
+
+/* The queue's asker. ctx: the hosts. */
+void hosts_ask(void *ctx, const struct route_need *need, void (*done)(void *ctx), void *done_ctx);
 
 /* Gives a connection to an ingress that attaches (name NULL: the first that does). Takes fd. 0 or
  * -errno. */

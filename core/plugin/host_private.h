@@ -35,6 +35,8 @@ struct postern_host {
     struct idmap                 *pending; /* id to struct host_pending: timers, watches, queries */
     struct list                   pending_list;
     struct list                   submits; /* postern_submit */
+    struct list                   lookups; /* postern_lookup: what a directory has to answer */
+    uint64_t                      asked;   /* how many it got */
     size_t                        submissions;
 };
 
@@ -42,6 +44,9 @@ struct hosts {
     struct host_env env;
     struct list     all; /* postern_host */
     struct map     *transports; /* instance name to postern_host */
+    struct map     *directories; /* likewise */
+    struct list     questions;  /* directory_question */
+    struct map     *asking;     /* what they ask to directory_question */
     postern_host   *core;
     int             accepting;
 };
@@ -56,7 +61,32 @@ void        host_submit_commit(postern_submit *, postern_done *, void *ctx);
 void        host_submit_free(postern_submit *);
 void        host_submit_free_all(postern_host *); /* the loop does not turn any more */
 
+/* directory.c */
+uint32_t    host_lookup_kind(const postern_lookup *);
+const char *host_lookup_key(const postern_lookup *);
+const char *host_lookup_local(const postern_lookup *);
+const char *host_lookup_domain(const postern_lookup *);
+void        host_lookup_answer(postern_lookup *, int result, const char *const *values, size_t n);
+void        host_lookups_free(postern_host *); /* the plugin is closed */
+void        hosts_questions_free(struct hosts *);
+
+/* ask.c */
+struct host_ask;
+struct host_pending;
+struct host_ask *host_ask_new(postern_host *h, struct host_pending *p, const char *sender,
+                              const char *rcpt);
+void             host_ask_free(struct host_ask **a); /* NULL is fine */
+struct route_query;
+/* From what is in memory. -EAGAIN: it has to be asked. */
+int host_verdict_known(postern_host *h, const struct route_query *q, struct postern_verdict *ret);
+
+/* services.c */
+void host_verdict(const struct route_decision *d, struct postern_verdict *ret);
+
 /* pending.c */
+int  host_route_ask(postern_host *h, const char *sender, const char *rcpt, postern_verdict_cb *cb,
+                    void *ctx, uint64_t *ret_id);
+void host_ask_over(struct host_pending *p, int result, const struct postern_verdict *verdict);
 int  host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, uint64_t *ret_id);
 int  host_watch(postern_host *h, int fd, unsigned events, postern_ready *ready, void *ctx,
                 uint64_t *ret_id);

@@ -1,12 +1,12 @@
 /* plugin/pending.c: what a plugin has asked for and will be called back about: timers, watches, DNS
- * queries. Each has an id; forgetting an id that is over is harmless. */
+ * queries, routes. Each has an id; forgetting an id that is over is harmless. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "plugin/host_private.h"
 #include "util/mem.h"
 
-enum pending_kind { PENDING_TIMER, PENDING_WATCH, PENDING_QUERY };
+enum pending_kind { PENDING_TIMER, PENDING_WATCH, PENDING_QUERY, PENDING_ASK };
 
 struct host_pending {
     struct list link;
@@ -16,11 +16,13 @@ struct host_pending {
     struct loop_timer *timer;
     struct event *event;
     struct dns_query *query;
+    struct host_ask *ask;
     union {
         postern_done *done;
         postern_ready *ready;
         postern_mx_cb *mx;
         postern_host_cb *host;
+        postern_verdict_cb *verdict;
     } cb;
     void *ctx;
 };
@@ -46,6 +48,7 @@ static void pending_free(struct host_pending *p)
     if (p->event)
         event_free(p->event);
     dns_cancel(&p->query);
+    host_ask_free(&p->ask);
     free(p);
 }
 
@@ -168,6 +171,29 @@ int host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, vo
 
     p->cb.host = cb;
     return asked(p, dns_host(h->env->dns, name, on_host, p, &p->query), ret_id);
+}
+
+int host_route_ask(postern_host *h, const char *sender, const char *rcpt, postern_verdict_cb *cb,
+                   void *ctx, uint64_t *ret_id)
+{
+    struct host_pending *p = pending_new(h, PENDING_ASK, ctx);
+
+    p->cb.verdict = cb;
+    p->ask = host_ask_new(h, p, sender, rcpt);
+    give_id(p, ret_id);
+    return 0;
+}
+
+void host_ask_over(struct host_pending *p, int result, const struct postern_verdict *verdict)
+{
+    postern_host *h = p->host;
+    postern_verdict_cb *cb = p->cb.verdict;
+    void *ctx = p->ctx;
+
+    pending_free(p);
+    host_enter(h, 0);
+    cb(ctx, result, result < 0 ? NULL : verdict);
+    host_leave(h);
 }
 
 void host_forget(postern_host *h, uint64_t id)

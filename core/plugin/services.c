@@ -7,6 +7,7 @@
 
 #include "log/log.h"
 #include "plugin/host_private.h"
+#include "route/expand.h"
 #include "util/content.h"
 #include "util/mem.h"
 
@@ -38,7 +39,7 @@ static uint64_t service_content_size(const postern_content *c)
     return c->size;
 }
 
-static int verdict_fail(const struct route_decision *d, struct postern_verdict *ret)
+static void verdict_fail(const struct route_decision *d, struct postern_verdict *ret)
 {
     ret->kind = POSTERN_VERDICT_FAIL;
     memcpy(ret->status, d->status, sizeof ret->status);
@@ -48,7 +49,15 @@ static int verdict_fail(const struct route_decision *d, struct postern_verdict *
         if (*p < ' ' || *p > '~')
             *p = '?';
     }
-    return 0;
+}
+
+void host_verdict(const struct route_decision *d, struct postern_verdict *ret)
+{
+    ret->text[0] = '\0';
+    if (d->action == ROUTE_FAIL)
+        verdict_fail(d, ret);
+    else
+        ret->kind = d->anyone ? POSTERN_VERDICT_ANYONE : POSTERN_VERDICT_RELAY;
 }
 
 static int service_route_check(postern_host *h, const char *sender, const char *rcpt,
@@ -56,15 +65,14 @@ static int service_route_check(postern_host *h, const char *sender, const char *
 {
     struct route_query q = { .sender = sender, .rcpt = rcpt, .ingress = h->name };
     struct route_decision d;
-    int r = route_decide(h->env->routes, &q, &d, NULL);
+    int r;
 
+    if (route_has_users(h->env->routes))
+        return host_verdict_known(h, &q, ret);
+    r = route_decide(h->env->routes, &q, &d, NULL);
     if (r < 0)
         return r;
-    ret->text[0] = '\0';
-    if (d.action == ROUTE_FAIL)
-        verdict_fail(&d, ret);
-    else
-        ret->kind = d.anyone ? POSTERN_VERDICT_ANYONE : POSTERN_VERDICT_RELAY;
+    host_verdict(&d, ret);
     route_decision_done(&d);
     return 0;
 }
@@ -144,6 +152,7 @@ const struct postern_services host_services = {
     .job_next_hop = queue_job_next_hop,
     .job_param = queue_job_param,
     .job_flags = queue_job_flags,
+    .job_released = queue_job_released,
     .job_content = queue_job_content,
     .job_settle = queue_job_settle,
     .content_size = service_content_size,
@@ -181,4 +190,10 @@ const struct postern_services host_services = {
     .job_client = queue_job_client,
     .job_original = queue_job_original,
     .job_next_hop_flags = queue_job_next_hop_flags,
+    .lookup_kind = host_lookup_kind,
+    .lookup_key = host_lookup_key,
+    .lookup_local = host_lookup_local,
+    .lookup_domain = host_lookup_domain,
+    .lookup_answer = host_lookup_answer,
+    .route_ask = host_route_ask,
 };

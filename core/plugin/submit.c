@@ -12,8 +12,9 @@
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/text.h"
+#include "util/textset.h"
 
-#define SUBMIT_SCAN_MAX 64u /* recipients among which a second naming is looked for one by one */
+#define SUBMIT_FLAGS (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8 | POSTERN_MAIL_LIST | POSTERN_MAIL_VERP)
 
 struct postern_submit {
     struct list link; /* host.submits */
@@ -22,9 +23,7 @@ struct postern_submit {
     uint64_t id;
     uint32_t flags;
     char *sender, *client;
-    char **rcpts;
-    size_t rcpt_n, rcpt_cap;
-    struct map *named;    /* the same recipients, once they are many */
+    struct textset rcpts;
     struct envelope *env; /* once committed */
     postern_done *done;
     void *ctx;
@@ -66,7 +65,7 @@ int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_s
         free(s);
         return r;
     }
-    s->flags = e->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8);
+    s->flags = e->flags & SUBMIT_FLAGS;
     s->sender = mem_strdup(e->sender);
     s->client = e->client ? mem_strdup(e->client) : NULL;
     text_id(s->id, s->id_text, sizeof s->id_text);
@@ -86,48 +85,23 @@ const char *host_submit_id(const postern_submit *s)
     return s->id_text;
 }
 
-static int is_named(postern_submit *s, const char *rcpt)
+/* A list is as long as its owner makes it; what a client says of one is another matter. */
+static size_t rcpts_max(const postern_submit *s)
 {
-    if (s->named)
-        return map_get(s->named, rcpt) != NULL;
-    for (size_t i = 0; i < s->rcpt_n; i++) {
-        if (!strcmp(s->rcpts[i], rcpt))
-            return 1;
-    }
-    return 0;
-}
+    size_t max = (size_t)s->host->env->config->server.recipients_max;
 
-static void remember_named(postern_submit *s)
-{
-    size_t first = s->rcpt_n - 1;
-
-    if (!s->named && s->rcpt_n < SUBMIT_SCAN_MAX)
-        return;
-    if (!s->named) {
-        s->named = map_new();
-        first = 0;
-    }
-    for (; first < s->rcpt_n; first++)
-        map_set(s->named, s->rcpts[first], s);
+    return s->flags & POSTERN_MAIL_LIST || max > ENVELOPE_MAX_RCPTS ? ENVELOPE_MAX_RCPTS : max;
 }
 
 int host_submit_rcpt(postern_submit *s, const char *rcpt)
 {
-    size_t max = (size_t)s->host->env->config->server.recipients_max;
-
     if (!is_address(rcpt))
         return -EINVAL;
-    if (is_named(s, rcpt))
+    if (textset_has(&s->rcpts, rcpt))
         return 0; /* named twice: one copy is enough */
-    if (s->rcpt_n >= max || s->rcpt_n >= ENVELOPE_MAX_RCPTS)
+    if (s->rcpts.n >= rcpts_max(s))
         return -E2BIG;
-    if (s->rcpt_n == s->rcpt_cap) {
-        s->rcpt_cap = s->rcpt_cap ? s->rcpt_cap * 2 : 4;
-        s->rcpts = mem_realloc(s->rcpts, s->rcpt_cap * sizeof *s->rcpts);
-    }
-    s->rcpts[s->rcpt_n++] = mem_strdup(rcpt);
-    remember_named(s);
-    return 0;
+    return textset_add(&s->rcpts, rcpt);
 }
 
 static int has_8bit(const unsigned char *p, size_t len)
@@ -161,10 +135,7 @@ void host_submit_free(postern_submit *s)
     s->host->submissions--;
     list_del(&s->link);
     spool_put_free(&s->put);
-    for (size_t i = 0; i < s->rcpt_n; i++)
-        free(s->rcpts[i]);
-    free(s->rcpts);
-    map_free(&s->named, NULL);
+    textset_done(&s->rcpts);
     free(s->sender);
     free(s->client);
     free(s->env);
@@ -196,7 +167,7 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
 static void refuse_now(void *arg)
 {
     postern_submit *s = arg;
-    int r = s->rcpt_n ? -ELOOP : -EINVAL;
+    int r = s->rcpts.n ? -ELOOP : -EINVAL;
 
     s->done(s->ctx, r);
     host_submit_free(s);
@@ -211,8 +182,9 @@ static void submit_envelope(postern_submit *s, unsigned hops)
                                 .sender = s->sender,
                                 .ingress = s->host->name,
                                 .client = s->client,
-                                .rcpt_n = s->rcpt_n,
-                                .rcpts = (const char *const *)s->rcpts });
+                                .rcpt_n = s->rcpts.n,
+                                .packed = s->rcpts.text.data,
+                                .packed_len = s->rcpts.text.len });
 }
 
 void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
@@ -224,7 +196,7 @@ void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
 
     s->done = done;
     s->ctx = ctx;
-    if (!s->rcpt_n || hops > (unsigned)s->host->env->config->server.hop_count_max) {
+    if (!s->rcpts.n || hops > (unsigned)s->host->env->config->server.hop_count_max) {
         loop_post(s->host->env->loop, refuse_now, s);
         return;
     }

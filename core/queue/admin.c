@@ -208,6 +208,7 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
             return 0;
         rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
         r->next_try = 0;
+        r->released = 1;
         return 1;
     case QUEUE_REMOVE:
         if ((r->state != RCPT_WAITING && r->state != RCPT_HELD && r->state != RCPT_FAILED) ||

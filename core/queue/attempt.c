@@ -9,17 +9,24 @@
 #include <string.h>
 
 #include "log/log.h"
+#include "route/answers.h"
 #include "util/cleanup.h"
 #include "util/mem.h"
 #include "util/text.h"
+
+#define ASK_AGAIN_USEC 1000000
+
+#define JOB_STEPS_MAX 16u /* jobs for one destination that are looked at for one with room */
 
 struct attempt { /* jobs made for one message in one go */
     struct queue *q;
     struct qmsg *m;
     postern_job **jobs;
     size_t n, cap;
-    int changed;  /* a recipient's durable state changed */
-    int unparked; /* it has waited for a place in line, and has it now */
+    uint64_t serial;
+    int changed;   /* a recipient's durable state changed */
+    int unparked;  /* it has waited for a place in line, and has it now */
+    int64_t asked; /* personal files that were read since are new enough; 0: nobody has asked */
 };
 
 /* "rule 3 (90-routing.json#/routing/rules/2): smtp-out via [192.0.2.1]:25" */
@@ -61,28 +68,49 @@ static int same_sender(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-/* The job of this attempt that goes the same way and has room, or a new one. leaf: the one that it
- * is for, or NULL. */
-static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
-                             const char *decision, const struct route_leaf *leaf)
+/* Of this attempt, and for that destination: the newest first, as indexes + 1; 0: no more. */
+static size_t newest_job(const struct attempt *a, const struct qdest *dest)
 {
-    const char *sender = leaf ? leaf->sender : NULL;
+    return dest->attempt == a->serial ? dest->newest + 1 : 0;
+}
 
-    for (size_t i = a->n; i-- > 0;) {
-        postern_job *j = a->jobs[i];
+static postern_job *add_job(struct attempt *a, struct qdest *dest, const struct route_decision *d,
+                            const char *decision)
+{
+    postern_job *j = job_new(a->q, a->m, dest, d, decision);
 
-        if (j->dest == dest && same_params(j->params, d->params) &&
-            same_sender(j->sender, sender) && j->n < QUEUE_JOB_RCPTS)
-            return &a->jobs[i];
-    }
     if (a->n == a->cap) {
         a->cap = a->cap ? a->cap * 2 : 4;
         a->jobs = mem_realloc(a->jobs, a->cap * sizeof *a->jobs);
     }
-    a->jobs[a->n] = job_new(a->q, a->m, dest, d, decision);
+    j->before = newest_job(a, dest);
+    dest->attempt = a->serial;
+    dest->newest = a->n;
+    return a->jobs[a->n++] = j;
+}
+
+/* The job of this attempt that goes the same way and has room, or a new one. leaf: the one that it
+ * is for, or NULL. */
+static postern_job **job_for(struct attempt *a, struct qdest *dest, const struct route_decision *d,
+                             const char *rcpt, const char *decision, const struct route_leaf *leaf)
+{
+    const char *sender = leaf ? leaf->sender : NULL;
+    int alone = !sender && (a->m->env->flags & POSTERN_MAIL_VERP);
+    size_t at = alone ? 0 : newest_job(a, dest);
+    postern_job *j;
+
+    for (unsigned steps = 0; at && steps < JOB_STEPS_MAX; steps++, at = a->jobs[at - 1]->before) {
+        j = a->jobs[at - 1];
+        if (same_params(j->params, d->params) && same_sender(j->sender, sender) &&
+            j->n < QUEUE_JOB_RCPTS)
+            return &a->jobs[at - 1];
+    }
+    j = add_job(a, dest, d, decision);
     if (leaf)
-        job_own(a->jobs[a->n], d->params, sender);
-    return &a->jobs[a->n++];
+        job_own(j, d->params, sender);
+    if (alone)
+        job_verp(j, rcpt);
+    return &a->jobs[a->n - 1];
 }
 
 /* Behind the probe, and not all at once. */
@@ -122,7 +150,8 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
     if (!a->unparked && park_wanted(q, dest)) {
         park(a, r, dest);
     } else {
-        job_add(job_for(a, dest, d, r->decision, NULL), i, rcpt, STEAL_PTR(d->rewritten), NULL);
+        job_add(job_for(a, dest, d, rcpt, r->decision, NULL), i, rcpt, STEAL_PTR(d->rewritten),
+                NULL);
         r->routed = ROUTED_JOB;
     }
     rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
@@ -151,7 +180,7 @@ static void refuse(struct attempt *a, struct qrcpt *r, const char *rcpt,
 
     a->changed = 1;
     if (d->status[0] != 4) {
-        rcpt_fail(a->q, a->m, r, d->text, d->status);
+        rcpt_fail(a->q, a->m, r, rcpt, d->text, d->status);
         return;
     }
     rcpt_text(a->q, r, d->text, d->status);
@@ -233,7 +262,8 @@ static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf
         park(a, r, dest);
         return;
     }
-    job_add(job_for(a, dest, d, r->decision, leaf), b->index, rcpt, mem_strdup(d->rcpt), leaf->key);
+    job_add(job_for(a, dest, d, rcpt, r->decision, leaf), b->index, rcpt, mem_strdup(d->rcpt),
+            leaf->key);
     to->state = LEAF_OUT;
     b->out++;
 }
@@ -252,7 +282,7 @@ static void leaf_refuse(struct attempt *a, struct qbranch *b, struct qleaf *to,
               log_q(leaf->shown), status[0], status[1], status[2], log_q(text));
     a->changed = 1;
     if (status[0] != 4) {
-        leaf_fail(a->q, to, text, NULL, 0, status);
+        leaf_fail(a->q, b, to, text, NULL, 0, status);
         a->q->failed++;
         return;
     }
@@ -268,8 +298,10 @@ static void leaf_follow(struct attempt *a, struct qbranch *b, const char *rcpt,
     struct qrcpt *r = &a->m->rcpts[b->index];
     char id[16];
 
-    if (to->state != LEAF_NEW)
+    if (!branch_wants(b, to))
         return; /* it has it, or will have */
+    intern_unref(a->q->texts, &to->owner);
+    to->owner = intern_ref(a->q->texts, leaf->sender);
     switch (leaf->decision.action) {
     case ROUTE_TRANSPORT:
         leaf_to_transport(a, b, to, rcpt, leaf);
@@ -296,39 +328,47 @@ static void branch(struct attempt *a, size_t i, const char *rcpt, const struct r
 {
     struct qbranch *b = branch_make(a->q, a->m, i);
     struct qrcpt *r = &a->m->rcpts[i];
-    char text[QUEUE_TEXT_MAX], id[16];
+    char text[QUEUE_TEXT_MAX], where[QUEUE_TEXT_MAX / 2], line[16] = "", id[16];
 
-    snprintf(text, sizeof text, "alias (%s:%u): %zu place%s", e->alias_file, e->alias_line, e->n,
-             e->n == 1 ? "" : "s");
+    if (e->alias_line) /* a directory has none */
+        snprintf(line, sizeof line, ":%u", e->alias_line);
+    snprintf(where, sizeof where, "%s%s", e->alias_file, line);
+    snprintf(text, sizeof text, "alias (%s): %zu place%s", where, e->n, e->n == 1 ? "" : "s");
     intern_unref(a->q->texts, &r->decision);
     r->decision = intern_ref(a->q->texts, text);
-    log_event(POSTERN_LOG_INFO, "queue", "deliver.alias", "id=%s to=%s alias=%s:%u places=%zu",
-              text_id(a->m->id, id, sizeof id), log_q(rcpt), e->alias_file, e->alias_line, e->n);
+    log_event(POSTERN_LOG_INFO, "queue", "deliver.alias", "id=%s to=%s alias=%s places=%zu",
+              text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(where), e->n);
+    b->whole = 0;
     branch_begin(b);
     for (size_t k = 0; k < e->n; k++)
         leaf_follow(a, b, rcpt, &e->leaves[k]);
-    if (b->out && r->routed != ROUTED_PARKED)
+    b->goes_on = r->routed == ROUTED_PARKED;
+    if (b->out && !b->goes_on)
         r->routed = ROUTED_JOB;
     if (r->routed)
-        rcpt_set(a->q, r, RCPT_WAITING, WAIT_LIMIT);
+        rcpt_set(a->q, r, RCPT_WAITING, b->flying ? WAIT_IN_FLIGHT : WAIT_LIMIT);
     branch_conclude(a->q, a->m, b);
     a->changed |= r->state != RCPT_WAITING || b->deferred;
 }
 
 /* --- what has to be read from a disk first --- */
 
-struct question {
+struct question { /* of one recipient, which may stand for many users */
     struct queue *q;
     uint64_t id;
+    int64_t asked;
+    int unparked;
     struct alias_report report;
-    char user[];
+    size_t len;
+    char users[];
 };
 
 static int ask_work(void *ctx)
 {
     struct question *question = ctx;
 
-    return route_personal(question->q->routes, question->user, &question->report);
+    route_personal(question->q->routes, question->users, question->len, &question->report);
+    return 0;
 }
 
 static void ask_done(void *ctx, int result)
@@ -338,25 +378,68 @@ static void ask_done(void *ctx, int result)
 
     (void)result;
     for (size_t i = 0; i < question->report.errors.n; i++)
-        log_event(POSTERN_LOG_WARNING, "queue", "alias.personal", "user=%s why=%s",
-                  log_q(question->user), log_q(question->report.errors.lines[i]));
+        log_event(POSTERN_LOG_WARNING, "queue", "alias.personal", "why=%s",
+                  log_q(question->report.errors.lines[i]));
     if (m)
-        msg_answered(question->q, m);
+        msg_answered(question->q, m, question->asked, question->unparked);
     alias_report_done(&question->report);
     free(question);
 }
 
-static void ask(struct attempt *a, struct qrcpt *r, const char *user)
+/* About no users: a directory's. */
+static struct question *question_new(struct attempt *a, struct qrcpt *r, const char *users,
+                                     size_t len)
 {
-    struct question *question = mem_zalloc(sizeof *question + strlen(user) + 1);
+    struct question *question = mem_zalloc(sizeof *question + len);
 
     question->q = a->q;
     question->id = a->m->id;
-    strcpy(question->user, user);
+    question->asked = a->asked ? a->asked : loop_now(a->q->loop);
+    question->unparked = a->unparked;
+    question->len = len;
+    if (len)
+        memcpy(question->users, users, len);
     r->routed = ROUTED_ASKING;
     a->m->jobs++;
     a->m->asking++;
-    loop_offload(a->q->loop, ask_work, ask_done, question);
+    return question;
+}
+
+static void directory_done(void *ctx)
+{
+    ask_done(ctx, 0);
+}
+
+/* Without anybody to ask, that is the answer. */
+static void ask_directory(struct attempt *a, struct qrcpt *r, const struct route_need *need)
+{
+    struct queue *q = a->q;
+
+    if (q->ask) {
+        q->ask(q->carrier.ctx, need, directory_done, question_new(a, r, NULL, 0));
+        return;
+    }
+    route_answers_fail(route_answers_of(q->routes), need, "directories are not asked here");
+    r->next_try = loop_now(q->loop) + ASK_AGAIN_USEC;
+}
+
+static void ask(struct attempt *a, struct qrcpt *r, const struct route_expansion *e)
+{
+    if (a->m->asking + (e->wanted ? 1 : e->need_n) > UINT8_MAX) {
+        r->next_try = loop_now(a->q->loop) + ASK_AGAIN_USEC; /* when some of them are answered */
+        return;
+    }
+    if (e->wanted)
+        loop_offload(a->q->loop, ask_work, ask_done, question_new(a, r, e->wanted, e->wanted_len));
+    for (size_t i = 0; !e->wanted && i < e->need_n; i++)
+        ask_directory(a, r, &e->needs[i]);
+}
+
+/* Nothing more is begun for it before those leaves are back that are out. */
+static void await_leaves(struct qrcpt *r, struct qbranch *b)
+{
+    r->routed = ROUTED_JOB;
+    b->goes_on = 1;
 }
 
 static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
@@ -366,31 +449,41 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
     struct qrcpt *r = &a->m->rcpts[i];
     struct route_query query = { .sender = envelope_sender(a->m->env),
                                  .rcpt = rcpt,
-                                 .ingress = envelope_ingress(a->m->env) };
+                                 .ingress = envelope_ingress(a->m->env),
+                                 .asked = a->asked };
+    struct qbranch *b = branch_get(q, a->m, i);
     struct route_expansion e;
     int err = route_expand(q->routes, &query, 0, &e);
 
-    if (err == -EAGAIN && a->m->asking < UINT8_MAX) {
-        ask(a, r, e.wanted);
-    } else if (err == -EAGAIN) {
-        r->next_try = loop_now(q->loop) + 1000000; /* when some of them are answered */
-    } else if (err == -EINVAL) {
-        rcpt_fail(q, a->m, r, "the recipient is not a valid address", bad);
-        a->changed = 1;
+    if (err == -EAGAIN) {
+        ask(a, r, &e);
     } else if (e.aliased) {
         branch(a, i, rcpt, &e);
+    } else if (b && b->out) {
+        await_leaves(r, b);
+    } else if (err == -EINVAL) {
+        rcpt_fail(q, a->m, r, rcpt, "the recipient is not a valid address", bad);
+        a->changed = 1;
     } else {
         follow(a, i, rcpt, &e.leaves[0].decision);
     }
+    if (b && err != -EAGAIN && !e.aliased)
+        b->whole = 1; /* what its leaves came to does not say what it comes to */
     route_expansion_done(&e);
 }
 
-static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
+static void expire(struct attempt *a, struct qrcpt *r, const char *rcpt)
 {
     static const uint16_t expired[3] = { 4, 4, 7 };
-    struct qbranch *b;
+    struct queue *q = a->q;
+    struct qmsg *m = a->m;
+    struct qbranch *b = branch_get(q, m, (size_t)(r - m->rcpts));
     char text[QUEUE_TEXT_MAX], age[32];
 
+    if (b && b->out) {
+        await_leaves(r, b);
+        return;
+    }
     text_duration(*envelope_sender(m->env) ? q->config->queue.lifetime
                                            : q->config->queue.bounce_lifetime,
                   age, sizeof age);
@@ -398,38 +491,56 @@ static void expire(struct queue *q, struct qmsg *m, struct qrcpt *r)
              r->remote ? r->remote : "", r->remote ? " said: " : "",
              r->text ? r->text : "there was none");
     q->expired++;
-    b = branch_get(q, m, (size_t)(r - m->rcpts));
+    a->changed = 1;
     if (b)
         b->whole = 1;
-    rcpt_fail(q, m, r, text, expired);
+    rcpt_fail(q, m, r, rcpt, text, expired);
 }
 
-static void route(struct queue *q, struct qmsg *m, int unparked)
+/* 1: something was done about it. */
+static int route_due(struct attempt *a, size_t i, const char *rcpt)
 {
-    struct attempt a = { .q = q, .m = m, .unparked = unparked };
-    int64_t now = loop_now(q->loop), expires = msg_expires(q, m);
-    const char *rcpt = envelope_first_rcpt(m->env);
+    struct qrcpt *r = &a->m->rcpts[i];
+    int64_t now = loop_now(a->q->loop);
+    int expired = msg_expires(a->q, a->m) <= now;
+
+    if (r->state != RCPT_WAITING || r->routed)
+        return 0;
+    if (r->next_try <= now && !(expired && r->tries)) {
+        route_rcpt(a, i, rcpt);
+        return 1;
+    }
+    if (!expired)
+        return 0;
+    expire(a, r, rcpt);
+    return 1;
+}
+
+static void route(struct queue *q, struct qmsg *m, int unparked, int64_t asked)
+{
+    struct attempt a = {
+        .q = q, .m = m, .serial = ++q->attempts, .unparked = unparked, .asked = asked
+    };
+    struct qbulk *b = bulk_get(q, m);
+    const char *rcpt;
+    size_t i, routed = 0;
 
     if (quarantine_waits(q, m))
         return;
-    for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
-        struct qrcpt *r = &m->rcpts[i];
+    for (bulk_begin(b, m, &i, &rcpt); i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
+        int full = bulk_is_full(b, m, a.n);
 
-        if (r->state != RCPT_WAITING || r->routed)
-            continue;
-        if (expires <= now && r->tries) {
-            expire(q, m, r);
-            a.changed = 1;
-        } else if (r->next_try <= now) {
-            route_rcpt(&a, i, rcpt);
-        } else if (expires <= now) {
-            expire(q, m, r);
-            a.changed = 1;
+        if (full || (b && routed >= QUEUE_BULK_STEP)) {
+            bulk_stop(b, m, i, rcpt, full);
+            break;
         }
+        routed += (size_t)route_due(&a, i, rcpt);
     }
+    if (i == m->env->rcpt_n)
+        bulk_end(b);
     m->jobs += (uint32_t)a.n;
-    for (size_t i = 0; i < a.n; i++)
-        dest_enqueue(q, a.jobs[i]->dest, a.jobs[i]);
+    for (size_t k = 0; k < a.n; k++)
+        dest_enqueue(q, a.jobs[k]->dest, a.jobs[k]);
     free(a.jobs);
     if (!m->jobs)
         quarantine_stay(q, m);
@@ -438,7 +549,7 @@ static void route(struct queue *q, struct qmsg *m, int unparked)
 
 void msg_route(struct queue *q, struct qmsg *m)
 {
-    route(q, m, 0);
+    route(q, m, 0, 0);
 }
 
 /* Those parked elsewhere as well: they go there again, with what they then find. */
@@ -452,10 +563,10 @@ void msg_unpark(struct queue *q, struct qmsg *m)
         if (m->rcpts[i].routed == ROUTED_PARKED)
             m->rcpts[i].routed = ROUTED_NOT;
     }
-    route(q, m, 1);
+    route(q, m, 1, 0);
 }
 
-void msg_answered(struct queue *q, struct qmsg *m)
+void msg_answered(struct queue *q, struct qmsg *m, int64_t asked, int unparked)
 {
     m->jobs--;
     if (--m->asking)
@@ -465,7 +576,7 @@ void msg_answered(struct queue *q, struct qmsg *m)
             m->rcpts[i].routed = ROUTED_NOT;
     }
     if (q->running)
-        route(q, m, 0);
+        route(q, m, unparked, asked);
     else
         msg_schedule(q, m);
     queue_kick(q);

@@ -30,7 +30,8 @@ struct bounce {
     size_t head_len;
     char *to;
     int to_postmaster;
-    uint64_t id; /* of the DSN */
+    const char *owner; /* interned: of a list, whom this one is for; NULL: the sender's */
+    uint64_t id;       /* of the DSN */
     struct envelope *env;
 };
 
@@ -40,6 +41,7 @@ static void bounce_free(struct bounce **pb)
 
     *pb = NULL;
     list_del(&b->link);
+    intern_unref(b->q->texts, &b->owner);
     content_unref(&b->content);
     free(b->head);
     free(b->to);
@@ -58,14 +60,44 @@ void bounce_free_all(struct queue *q)
     }
 }
 
-static void each_failed(struct queue *q, struct qmsg *m, enum rcpt_status state,
-                        enum wait_reason reason, int64_t next_try)
+static void failed_wait(struct queue *q, struct qmsg *m, int64_t next_try)
 {
     for (size_t i = 0; i < m->env->rcpt_n; i++) {
         if (m->rcpts[i].state != RCPT_FAILED)
             continue;
-        rcpt_set(q, &m->rcpts[i], state, reason);
+        rcpt_set(q, &m->rcpts[i], RCPT_FAILED, WAIT_SPOOL);
         m->rcpts[i].next_try = next_try;
+    }
+    branch_report_later(q, m, next_try);
+}
+
+static void count_leaf(void *ctx, const struct qleaf *leaf)
+{
+    (void)leaf;
+    ++*(size_t *)ctx;
+}
+
+/* It is told of, all of it: in this report, or in the last one that its places ask for. */
+static int is_reported(const struct queue *q, const struct qmsg *m, size_t i, const char *owner)
+{
+    struct qbranch *b = branch_get(q, m, i);
+    size_t left = 0;
+
+    if (!b)
+        return !owner;
+    b->whole &= owner != NULL; /* the sender's report has said that */
+    branch_each_failed(q, m, i, count_leaf, &left);
+    return !left;
+}
+
+static void failed_reported(struct queue *q, struct qmsg *m, const char *owner)
+{
+    branch_reported(q, m, owner);
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].state != RCPT_FAILED || !is_reported(q, m, i, owner))
+            continue;
+        rcpt_set(q, &m->rcpts[i], RCPT_DONE, WAIT_NEW);
+        m->rcpts[i].next_try = 0;
     }
 }
 
@@ -80,7 +112,7 @@ static void bounce_later(struct bounce **pb, int err)
     log_event(POSTERN_LOG_ERROR, "queue", "bounce.write", "id=%s why=%s",
               text_id(m->id, id, sizeof id), log_q(strerror(-err)));
     m->bouncing = 0;
-    each_failed(q, m, RCPT_FAILED, WAIT_SPOOL, loop_now(q->loop) + BOUNCE_AGAIN);
+    failed_wait(q, m, loop_now(q->loop) + BOUNCE_AGAIN);
     bounce_free(pb);
     msg_schedule(q, m); /* its other recipients may be due before */
     queue_kick(q);
@@ -102,26 +134,35 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
     q->bounced++;
     queue_add(q, b->id, entry, STEAL_PTR(b->env));
     m->bouncing = 0;
-    branch_reported(q, m);
-    each_failed(q, m, RCPT_DONE, WAIT_NEW, 0);
+    failed_reported(q, m, b->owner);
     bounce_free(&b);
     msg_settled(q, m, 1);
 }
 
 struct collection {
+    const struct bounce *b;
     struct dsn_rcpt *out;
     size_t n;
     const char *rcpt; /* as the sender named it */
     const struct qrcpt *r;
 };
 
+/* A command or a file is nobody's business but ours: the sender knows it by the alias. */
+static int is_address(const struct qleaf *leaf)
+{
+    return !strchr("|>", *leaf->key) || !*leaf->key;
+}
+
 static void collect_leaf(void *ctx, const struct qleaf *leaf)
 {
     struct collection *c = ctx;
-    struct dsn_rcpt *out = &c->out[c->n++];
+    struct dsn_rcpt *out;
 
-    *out = (struct dsn_rcpt){ .rcpt = leaf->shown,
-                              .original = c->rcpt,
+    if (leaf->owner != c->b->owner)
+        return;
+    out = &c->out[c->n++];
+    *out = (struct dsn_rcpt){ .rcpt = is_address(leaf) ? leaf->shown : c->rcpt,
+                              .original = is_address(leaf) ? c->rcpt : NULL,
                               .action = "failed",
                               .diagnostic = leaf->text,
                               .diagnostic_type = leaf->smtp ? "smtp" : NULL,
@@ -130,17 +171,9 @@ static void collect_leaf(void *ctx, const struct qleaf *leaf)
     memcpy(out->status, leaf->status, sizeof leaf->status);
 }
 
-/* Its leaves have said it all. */
-static int is_told(const struct bounce *b, size_t i)
-{
-    const struct qbranch *branch = branch_get(b->q, b->m, i);
-
-    return branch && !branch->whole;
-}
-
 static size_t collect(const struct bounce *b, struct dsn_rcpt *rcpts)
 {
-    struct collection c = { .out = rcpts };
+    struct collection c = { .b = b, .out = rcpts };
     struct dsn_rcpt *out = rcpts;
     const struct qmsg *m = b->m;
     const char *rcpt = envelope_first_rcpt(m->env);
@@ -152,7 +185,7 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *rcpts)
         c.rcpt = rcpt;
         c.r = r;
         branch_each_failed(b->q, m, i, collect_leaf, &c);
-        if (r->state != RCPT_FAILED || is_told(b, i))
+        if (r->state != RCPT_FAILED || b->owner || branch_tells(b->q, m, i))
             continue;
         n = c.n++;
         out[n] = (struct dsn_rcpt){ .rcpt = rcpt,
@@ -324,6 +357,16 @@ static char *postmaster(const struct config *cfg)
     return mem_printf("%s@%s", cfg->server.postmaster, cfg->server.hostname);
 }
 
+/* Whose report is the next: the sender's before those of lists. */
+static const char *next_owner(const struct queue *q, const struct qmsg *m)
+{
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        if (m->rcpts[i].state == RCPT_FAILED && !branch_tells(q, m, i))
+            return NULL;
+    }
+    return branch_owner(q, m);
+}
+
 void bounce_start(struct queue *q, struct qmsg *m)
 {
     const char *sender = envelope_sender(m->env);
@@ -337,8 +380,9 @@ void bounce_start(struct queue *q, struct qmsg *m)
     list_add_tail(&q->bounces, &b->link);
     b->q = q;
     b->m = m;
-    b->to_postmaster = !*sender;
-    b->to = b->to_postmaster ? postmaster(q->config) : mem_strdup(sender);
+    b->owner = intern_ref(q->texts, next_owner(q, m));
+    b->to_postmaster = !*sender && !b->owner;
+    b->to = b->to_postmaster ? postmaster(q->config) : mem_strdup(b->owner ? b->owner : sender);
     m->bouncing = 1;
     heap_remove(&q->due, &m->due);
     b->content = spool_content(msg_spool(q, m), m->entry);

@@ -8,9 +8,14 @@
 #include "util/mem.h"
 
 #define LEAVES_MAX 1000000u /* of one message, in a record; more is damage */
+#define WRITE_USEC 10       /* for each leaf: so long its message's next state waits */
+#define WRITE_MANY 256u     /* leaves; for less it does not wait */
 #define SCAN_MAX   32u      /* leaves among which one is looked for one by one */
 
-struct qtree { /* the branches of one message */
+struct qtree {         /* the branches of one message, by index */
+    int64_t report_at; /* monotonic: not before, for failures that are not reported */
+    int64_t write_at;  /* likewise, for the next state */
+    int unwritten;     /* leaves have come to something since the last one */
     uint32_t n;
     struct qbranch v[];
 };
@@ -20,34 +25,52 @@ static struct qtree *tree_of(const struct queue *q, const struct qmsg *m)
     return q->trees && idmap_count(q->trees) ? idmap_get(q->trees, m->id) : NULL;
 }
 
+/* The place of recipient i's branch, or where it would be. */
+static uint32_t place_of(const struct qtree *t, size_t i)
+{
+    uint32_t low = 0, high = t ? t->n : 0;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (t->v[middle].index < i)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 struct qbranch *branch_get(const struct queue *q, const struct qmsg *m, size_t i)
 {
     struct qtree *t = tree_of(q, m);
+    uint32_t k = place_of(t, i);
 
-    for (uint32_t k = 0; t && k < t->n; k++) {
-        if (t->v[k].index == i)
-            return &t->v[k];
-    }
-    return NULL;
+    return t && k < t->n && t->v[k].index == i ? &t->v[k] : NULL;
 }
 
 struct qbranch *branch_make(struct queue *q, struct qmsg *m, size_t i)
 {
     struct qbranch *b = branch_get(q, m, i);
     struct qtree *t;
-    uint32_t n;
+    uint32_t n, k;
 
     if (b)
         return b;
     t = tree_of(q, m);
     n = t ? t->n : 0;
-    t = mem_realloc(t, sizeof *t + (n + 1) * sizeof t->v[0]);
-    t->v[n] = (struct qbranch){ .index = (uint32_t)i };
+    k = place_of(t, i); /* nearly always the end */
+    if (!(n & (n - 1))) /* 0, and powers of two */
+        t = mem_realloc(t, sizeof *t + (n ? 2 * (size_t)n : 1) * sizeof t->v[0]);
+    if (!n)
+        memset(t, 0, sizeof *t);
+    memmove(&t->v[k + 1], &t->v[k], (n - k) * sizeof t->v[0]);
+    t->v[k] = (struct qbranch){ .index = (uint32_t)i };
     t->n = n + 1;
     if (!q->trees)
         q->trees = idmap_new();
     idmap_set(q->trees, m->id, t);
-    return &t->v[n];
+    return &t->v[k];
 }
 
 static struct qleaf *find_key(const struct qbranch *b, const char *key)
@@ -84,7 +107,7 @@ struct qleaf *branch_leaf(struct queue *q, struct qbranch *b, const char *key, c
     if (leaf)
         return leaf;
     if (!(b->n & (b->n - 1))) /* 0, and powers of two */
-        b->v = mem_realloc(b->v, (b->n ? 2 * b->n : 1) * sizeof *b->v);
+        b->v = mem_realloc(b->v, (b->n ? 2 * (size_t)b->n : 1) * sizeof *b->v);
     b->v[b->n] =
         (struct qleaf){ .key = intern_ref(q->texts, key), .shown = intern_ref(q->texts, shown) };
     b->n++;
@@ -92,8 +115,15 @@ struct qleaf *branch_leaf(struct queue *q, struct qbranch *b, const char *key, c
     return &b->v[b->n - 1];
 }
 
-void leaf_fail(struct queue *q, struct qleaf *leaf, const char *text, const char *remote, int smtp,
-               const uint16_t status[3])
+static void leaf_becomes(struct qbranch *b, struct qleaf *leaf, enum leaf_state state)
+{
+    b->failed -= leaf->state == LEAF_FAILED;
+    leaf->state = (uint8_t)state;
+    b->failed += leaf->state == LEAF_FAILED;
+}
+
+void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const char *text,
+               const char *remote, int smtp, const uint16_t status[3])
 {
     char cut[QUEUE_TEXT_MAX];
 
@@ -105,16 +135,26 @@ void leaf_fail(struct queue *q, struct qleaf *leaf, const char *text, const char
     leaf->remote = intern_ref(q->texts, remote);
     leaf->smtp = (uint8_t)smtp;
     memcpy(leaf->status, status, sizeof leaf->status);
-    leaf->state = LEAF_FAILED;
+    leaf_becomes(b, leaf, LEAF_FAILED);
 }
 
 /* --- what an attempt has come to --- */
 
 void branch_begin(struct qbranch *b)
 {
-    b->deferred = b->put_off = b->held = 0;
+    if (!b->goes_on) {
+        b->deferred = 0;
+        b->attempt++;
+    }
+    b->goes_on = b->put_off = b->held = 0;
     b->next_try = 0;
     b->group = NULL;
+}
+
+/* What was deferred while others were in line is not tried again when their turn comes. */
+int branch_wants(const struct qbranch *b, const struct qleaf *leaf)
+{
+    return leaf->state == LEAF_NEW && leaf->attempt != b->attempt;
 }
 
 static const struct qleaf *find_state(const struct qbranch *b, enum leaf_state state)
@@ -145,9 +185,14 @@ void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b)
 {
     struct qrcpt *r = &m->rcpts[b->index];
 
+    if (r->state == RCPT_WAITING && r->reason == WAIT_IN_FLIGHT && !b->flying)
+        rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
     if (b->out || r->routed == ROUTED_PARKED || r->routed == ROUTED_ASKING)
         return;
     r->routed = ROUTED_NOT;
+    if (b->goes_on && r->state == RCPT_WAITING)
+        return; /* it is due */
+    b->goes_on = 0;
     if (r->state != RCPT_WAITING)
         return; /* an operator has decided otherwise meanwhile */
     if (b->held) {
@@ -169,33 +214,71 @@ size_t branch_failed(const struct queue *q, const struct qmsg *m)
     const struct qtree *t = tree_of(q, m);
     size_t n = 0;
 
-    for (uint32_t k = 0; t && k < t->n; k++) {
-        for (uint32_t i = 0; i < t->v[k].n; i++)
-            n += t->v[k].v[i].state == LEAF_FAILED;
-    }
+    for (uint32_t k = 0; t && k < t->n; k++)
+        n += t->v[k].failed;
     return n;
 }
 
-static void each_failed_becomes(struct queue *q, struct qmsg *m, enum leaf_state state)
+static void failed_becomes(struct qbranch *b, const char *owner, int all, enum leaf_state state)
 {
-    struct qtree *t = tree_of(q, m);
-
-    for (uint32_t k = 0; t && k < t->n; k++) {
-        for (uint32_t i = 0; i < t->v[k].n; i++) {
-            if (t->v[k].v[i].state == LEAF_FAILED)
-                t->v[k].v[i].state = (uint8_t)state;
-        }
+    for (uint32_t i = 0; b->failed && i < b->n; i++) {
+        if (b->v[i].state == LEAF_FAILED && (all || b->v[i].owner == owner))
+            leaf_becomes(b, &b->v[i], state);
     }
 }
 
-void branch_reported(struct queue *q, struct qmsg *m)
+void branch_reported(struct queue *q, struct qmsg *m, const char *owner)
 {
-    each_failed_becomes(q, m, LEAF_DONE);
+    struct qtree *t = tree_of(q, m);
+
+    for (uint32_t k = 0; t && k < t->n; k++)
+        failed_becomes(&t->v[k], owner, 0, LEAF_DONE);
 }
 
 void branch_again(struct queue *q, struct qmsg *m)
 {
-    each_failed_becomes(q, m, LEAF_NEW);
+    struct qtree *t = tree_of(q, m);
+
+    for (uint32_t k = 0; t && k < t->n; k++)
+        failed_becomes(&t->v[k], NULL, 1, LEAF_NEW);
+}
+
+int branch_tells(const struct queue *q, const struct qmsg *m, size_t i)
+{
+    const struct qbranch *b = branch_get(q, m, i);
+
+    return b && !b->whole;
+}
+
+const char *branch_owner(const struct queue *q, const struct qmsg *m)
+{
+    const struct qtree *t = tree_of(q, m);
+    const char *owner = NULL;
+
+    for (uint32_t k = 0; t && k < t->n; k++) {
+        for (uint32_t i = 0; i < t->v[k].n; i++) {
+            const struct qleaf *leaf = &t->v[k].v[i];
+
+            if (leaf->state == LEAF_FAILED && !leaf->owner)
+                return NULL;
+            if (leaf->state == LEAF_FAILED && !owner)
+                owner = leaf->owner;
+        }
+    }
+    return owner;
+}
+
+int64_t branch_report_at(const struct queue *q, const struct qmsg *m)
+{
+    return branch_failed(q, m) ? tree_of(q, m)->report_at : INT64_MAX;
+}
+
+void branch_report_later(struct queue *q, struct qmsg *m, int64_t at)
+{
+    struct qtree *t = tree_of(q, m);
+
+    if (t)
+        t->report_at = at;
 }
 
 void branch_each_failed(const struct queue *q, const struct qmsg *m, size_t i,
@@ -203,7 +286,7 @@ void branch_each_failed(const struct queue *q, const struct qmsg *m, size_t i,
 {
     const struct qbranch *b = branch_get(q, m, i);
 
-    for (uint32_t k = 0; b && k < b->n; k++) {
+    for (uint32_t k = 0; b && b->failed && k < b->n; k++) {
         if (b->v[k].state == LEAF_FAILED)
             each(ctx, &b->v[k]);
     }
@@ -232,9 +315,33 @@ static void leaf_encode(const struct qleaf *leaf, struct buf *out)
     for (int k = 0; k < 3; k++)
         buf_put_u16(out, leaf->status[k]);
     buf_put_str(out, leaf->key);
-    buf_put_str(out, leaf->shown);
+    buf_put_str(out, leaf->shown == leaf->key ? NULL : leaf->shown);
     buf_put_str(out, leaf->text);
     buf_put_str(out, leaf->remote);
+    buf_put_str(out, leaf->owner);
+}
+
+int branch_may_write(struct queue *q, struct qmsg *m)
+{
+    struct qtree *t = tree_of(q, m);
+    int64_t now = loop_now(q->loop);
+    uint32_t n = 0;
+
+    if (!t)
+        return 1;
+    t->unwritten = m->jobs && q->running && t->write_at > now;
+    for (uint32_t k = 0; !t->unwritten && k < t->n; k++)
+        n += t->v[k].n;
+    if (!t->unwritten)
+        t->write_at = n < WRITE_MANY ? 0 : now + (int64_t)n * WRITE_USEC;
+    return !t->unwritten;
+}
+
+int64_t branch_write_at(const struct queue *q, const struct qmsg *m)
+{
+    const struct qtree *t = tree_of(q, m);
+
+    return t && t->unwritten ? t->write_at : INT64_MAX;
 }
 
 int branch_any(const struct queue *q, const struct qmsg *m)
@@ -275,7 +382,7 @@ static void leaf_decode(struct queue *q, struct qbranch *b, struct rd *in)
 {
     uint8_t state = rd_u8(in), smtp = rd_u8(in);
     uint16_t status[3];
-    char *key, *shown, *text, *remote;
+    char *key, *shown, *text, *remote, *owner;
     struct qleaf *leaf;
 
     for (int k = 0; k < 3; k++)
@@ -284,17 +391,21 @@ static void leaf_decode(struct queue *q, struct qbranch *b, struct rd *in)
     shown = read_text(in);
     text = read_text(in);
     remote = read_text(in);
+    owner = read_text(in);
     in->bad |= state < LEAF_DELIVERED || state > LEAF_DONE;
     if (!in->bad) {
-        leaf = branch_leaf(q, b, key, shown);
+        leaf = branch_leaf(q, b, key, *shown ? shown : key);
         if (*text || state == LEAF_FAILED)
-            leaf_fail(q, leaf, text, *remote ? remote : NULL, smtp != 0, status);
-        leaf->state = state;
+            leaf_fail(q, b, leaf, text, *remote ? remote : NULL, smtp != 0, status);
+        leaf_becomes(b, leaf, state);
+        if (*owner && !leaf->owner)
+            leaf->owner = intern_ref(q->texts, owner);
     }
     free(key);
     free(shown);
     free(text);
     free(remote);
+    free(owner);
 }
 
 int branch_decode(struct queue *q, struct qmsg *m, struct rd *in)
@@ -368,6 +479,7 @@ static void tree_free(struct queue *q, struct qtree *t)
             intern_unref(q->texts, &leaf->shown);
             intern_unref(q->texts, &leaf->text);
             intern_unref(q->texts, &leaf->remote);
+            intern_unref(q->texts, &leaf->owner);
         }
         map_free(&t->v[k].by_key, NULL);
         free(t->v[k].v);

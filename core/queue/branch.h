@@ -22,6 +22,8 @@ enum leaf_state {
 struct qleaf {
     const char *key, *shown; /* interned */
     const char *text, *remote; /* interned; of the failure */
+    const char *owner; /* interned: whom its failure is reported to; NULL: the sender */
+    uint32_t    attempt; /* of the branch: its try was deferred in that one */
     uint16_t    status[3];
     uint8_t     state, smtp;
 };
@@ -31,11 +33,16 @@ struct qbranch { /* of one recipient */
     struct qleaf *v;
     struct map *by_key; /* to 1 + index, once they are many; else NULL */
     uint32_t out; /* leaves that are */
+    uint32_t flying; /* those of them whose job was started */
+    uint32_t failed; /* leaves that are: set by leaf_fail alone */
+    uint32_t attempt; /* counts; from 1 */
+    uint8_t  goes_on; /* the attempt is not over when all are back: some leaves are not begun */
     /* What this attempt has come to for the leaves that are left: */
     uint8_t deferred, put_off, held; /* the last try failed; it was none; a rule holds it */
     uint8_t reason;                  /* enum wait_reason */
     const struct route_group *group; /* whose retry list counts; NULL: the queue's */
-    uint8_t whole;    /* it failed as a whole, whatever its leaves did: it expired */
+    uint8_t whole;    /* it fails as a whole, whatever its leaves did: it expired, or is no alias
+                       * any more */
     int64_t next_try; /* for put_off */
 };
 
@@ -46,23 +53,37 @@ struct qbranch *branch_make(struct queue *q, struct qmsg *m, size_t i);
 /* The leaf with that key, made if it is not there. Borrowed until the next one is made. */
 struct qleaf *branch_leaf(struct queue *q, struct qbranch *b, const char *key, const char *shown);
 
-/* An attempt begins: what the last one came to is forgotten. */
+/* An attempt begins: what the last one came to is forgotten. Or it goes on. */
 void branch_begin(struct qbranch *b);
+/* 1: its turn in this attempt is still to come. */
+int branch_wants(const struct qbranch *b, const struct qleaf *leaf);
 /* All that could be done now was begun, or a leaf has left its job: if nothing is out, that is what
  * the recipient has come to. */
 void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b);
 
-void leaf_fail(struct queue *q, struct qleaf *leaf, const char *text, const char *remote, int smtp,
-               const uint16_t status[3]);
+void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const char *text,
+               const char *remote, int smtp, const uint16_t status[3]);
 
-/* Of a message: leaves that failed and are not reported; they are now; they are to be tried
- * again. */
+/* Of a message: leaves that failed and are not reported; those of one owner are now; all are to be
+ * tried again. */
 size_t branch_failed(const struct queue *q, const struct qmsg *m);
-void   branch_reported(struct queue *q, struct qmsg *m);
+void   branch_reported(struct queue *q, struct qmsg *m, const char *owner);
 void   branch_again(struct queue *q, struct qmsg *m);
+/* 1: recipient i has said all in what its leaves say. */
+int branch_tells(const struct queue *q, const struct qmsg *m, size_t i);
+/* Whom they are reported to first: NULL is the sender, or there are none. Interned, borrowed. */
+const char *branch_owner(const struct queue *q, const struct qmsg *m);
+/* When: INT64_MAX when there are none. It could not be done now: not before that time. */
+int64_t branch_report_at(const struct queue *q, const struct qmsg *m);
+void    branch_report_later(struct queue *q, struct qmsg *m, int64_t at);
 /* Calls each for those of recipient i. */
 void branch_each_failed(const struct queue *q, const struct qmsg *m, size_t i,
                         void (*each)(void *ctx, const struct qleaf *leaf), void *ctx);
+
+/* What leaves have come to is written as a whole, so of many not each time. 1: it may be written
+ * now, and is; 0: not before branch_write_at, if no other outcome comes with it. */
+int     branch_may_write(struct queue *q, struct qmsg *m);
+int64_t branch_write_at(const struct queue *q, const struct qmsg *m); /* INT64_MAX: all is written */
 
 int  branch_any(const struct queue *q, const struct qmsg *m); /* 1: some recipient has one */
 void branch_encode(const struct queue *q, const struct qmsg *m, struct buf *out);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <postern/delivery.h>
 #include <postern/services.h>
 
 #include "address/address.h"
@@ -86,6 +87,27 @@ static void job_rcpt_done(postern_job *j, struct job_rcpt *r)
     free(r->addr);
     free(r->diagnostic);
     free(r->remote);
+}
+
+/* "owner-x@y" becomes "owner-x+user=domain@y"; what does not fit stays as it is. */
+void job_verp(postern_job *j, const char *rcpt)
+{
+    struct postern_recipient from = { .size = sizeof from }, to = { .size = sizeof to };
+    char local[2 * POSTERN_LOCAL_MAX + POSTERN_ADDRESS_MAX + 8], text[2 * sizeof local];
+    const char *why;
+    int n;
+
+    if (postern_recipient_parse(envelope_sender(j->msg->env), "", &from, &why) < 0 ||
+        postern_recipient_parse(rcpt, "", &to, &why) < 0 || !*from.domain || !*to.domain)
+        return;
+    n = snprintf(local, sizeof local, "%s+%s=%s", from.local, to.local, to.domain);
+    if (n > (int)POSTERN_LOCAL_MAX)
+        return;
+    n = postern_address_quote(local, (size_t)n, text, sizeof text);
+    if (n < 0)
+        return;
+    snprintf(text + n, sizeof text - (size_t)n, "@%s", from.domain);
+    j->sender = intern_ref(j->queue->texts, text);
 }
 
 void job_free(postern_job **pj)
@@ -219,8 +241,13 @@ void job_start(struct queue *q, postern_job *j)
     j->started = loop_now(q->loop);
     j->deadline = j->started + q->config->server.delivery_deadline;
     list_add_tail(&q->flying, &j->link);
-    for (size_t i = 0; i < j->n; i++)
+    for (size_t i = 0; i < j->n; i++) {
+        struct qbranch *b = j->r[i].leaf ? branch_get(q, j->msg, j->r[i].index) : NULL;
+
         rcpt_set(q, &j->msg->rcpts[j->r[i].index], RCPT_WAITING, WAIT_IN_FLIGHT);
+        if (b)
+            b->flying++;
+    }
     if (!j->n) {
         list_del(&j->link);
         list_add_tail(&q->finished, &j->link);
@@ -320,6 +347,11 @@ const char *queue_job_original(const postern_job *j, size_t i)
     return i < j->n ? j->r[i].rcpt : NULL;
 }
 
+int queue_job_released(const postern_job *j, size_t i)
+{
+    return i < j->n && j->msg->rcpts[j->r[i].index].released;
+}
+
 uint32_t queue_job_flags(const postern_job *j)
 {
     return j->msg->env->flags & (POSTERN_MAIL_8BIT | POSTERN_MAIL_UTF8);
@@ -374,7 +406,7 @@ void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
     r->settled = 1;
     r->fate = (uint8_t)o->fate;
     /* A cause that a newer plugin may know and we do not adds nothing. */
-    r->cause = o->cause <= POSTERN_CAUSE_PLUGIN ? (uint8_t)o->cause : POSTERN_CAUSE_NONE;
+    r->cause = o->cause <= POSTERN_CAUSE_HELD ? (uint8_t)o->cause : POSTERN_CAUSE_NONE;
     r->smtp = POSTERN_HAS(o, protocol) && !strcmp(o->protocol, "smtp");
     status_of(o, r->status);
     r->diagnostic = o->diagnostic ? mem_strdup(o->diagnostic) : NULL;

@@ -35,11 +35,10 @@ static void keep_text(struct queue *q, struct qrcpt *to, const struct job_rcpt *
     to->tried = (uint32_t)(clock_wall() / 1000000);
 }
 
-void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
+void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *rcpt, const char *text,
                const uint16_t status[3])
 {
     char id[16];
-    const char *rcpt = envelope_rcpt(m->env, (size_t)(r - m->rcpts));
 
     rcpt_text(q, r, text, status);
     rcpt_set(q, r, RCPT_FAILED, WAIT_BACKOFF);
@@ -62,16 +61,30 @@ static enum wait_reason reason_of(const struct job_rcpt *from)
                                               : WAIT_BACKOFF;
 }
 
+static const char *event_of(const struct job_rcpt *from)
+{
+    return from->cause == POSTERN_CAUSE_HELD ? "deliver.held" : "deliver.deferred";
+}
+
 static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *from, struct qrcpt *r)
 {
-    log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
+    log_fate(j, from, event_of(from), POSTERN_LOG_INFO);
     if (j->stopped) { /* the next gateway goes on where this one was stopped */
         rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
         r->next_try = 0;
         return;
     }
     keep_text(q, r, from);
+    if (from->cause == POSTERN_CAUSE_HELD) {
+        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        return;
+    }
     rcpt_defer(q, r, reason_of(from), group_of(j));
+    /* Who was refused together tries again together, as one job. */
+    if (j->again && j->again_tries == r->tries)
+        r->next_try = j->again;
+    j->again = r->next_try;
+    j->again_tries = r->tries;
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
@@ -81,26 +94,31 @@ static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, 
 {
     struct qrcpt *r = &j->msg->rcpts[from->index];
     struct qleaf *leaf = branch_leaf(q, b, from->leaf, from->leaf);
+    /* What is said of the recipient is why it waits, or who holds it. */
+    int silent = r->state != RCPT_WAITING || b->held;
 
     b->out--;
+    b->flying--;
     leaf->state = LEAF_NEW;
     if (from->fate == POSTERN_DELIVERED) {
         log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
-        if (!b->deferred)
-            keep_text(q, r, from); /* else it is said why the recipient waits */
+        if (!silent && !b->deferred)
+            keep_text(q, r, from);
         leaf->state = LEAF_DELIVERED;
         q->delivered++;
     } else if (from->fate == POSTERN_FAILED) {
         log_fate(j, from, "deliver.failed", POSTERN_LOG_INFO);
-        leaf_fail(q, leaf, from->diagnostic, from->remote, from->smtp, from->status);
+        leaf_fail(q, b, leaf, from->diagnostic, from->remote, from->smtp, from->status);
         q->failed++;
     } else {
-        log_fate(j, from, "deliver.deferred", POSTERN_LOG_INFO);
-        b->deferred |= !j->stopped;
+        log_fate(j, from, event_of(from), POSTERN_LOG_INFO);
+        b->held |= !j->stopped && from->cause == POSTERN_CAUSE_HELD;
+        b->deferred |= !j->stopped && from->cause != POSTERN_CAUSE_HELD;
         b->put_off |= j->stopped;
         b->reason = (uint8_t)reason_of(from);
         b->group = group_of(j);
-        if (!j->stopped)
+        leaf->attempt = b->attempt;
+        if (!silent && !j->stopped)
             keep_text(q, r, from);
         spool_uncache(msg_spool(q, j->msg), j->msg->entry);
     }
@@ -147,7 +165,8 @@ static void judge_dest(struct queue *q, postern_job *j)
     for (size_t i = 0; i < j->n; i++) {
         const struct job_rcpt *r = &j->r[i];
 
-        if (r->fate != POSTERN_DEFERRED || r->cause < POSTERN_CAUSE_DESTINATION) {
+        if (r->fate != POSTERN_DEFERRED || r->cause < POSTERN_CAUSE_DESTINATION ||
+            r->cause == POSTERN_CAUSE_HELD) {
             dest_reached(q, j->dest);
             return;
         }

@@ -18,6 +18,10 @@
 #define QUEUE_STARTS_PER_TURN 256u /* jobs started */
 /* Jobs that wait at one destination; what else is due for it waits as an id (park.c). */
 #define QUEUE_WINDOW       1000u
+/* A message to many: bulk.c. */
+#define QUEUE_BULK         1000u /* recipients; those with more of them are such */
+#define QUEUE_BULK_JOBS    500u  /* of one of them at a time */
+#define QUEUE_BULK_STEP    2000u /* of its recipients are routed in one turn */
 #define QUEUE_TEXT_MAX     1000u
 #define WAIT_REASONS       10
 #define QUEUE_SPOOLS       64u
@@ -36,7 +40,8 @@ struct qrcpt {
     uint8_t     state;  /* enum rcpt_status */
     uint8_t     reason; /* enum wait_reason */
     uint8_t     routed; /* enum rcpt_routed */
-    uint8_t     smtp;   /* 1: text is an SMTP reply */
+    uint8_t     smtp : 1;     /* text is an SMTP reply */
+    uint8_t     released : 1; /* it was on hold, and an operator let it go */
     uint32_t    tried;  /* when last, wall clock in seconds; 0: never */
 };
 
@@ -73,6 +78,8 @@ struct qdest {
         size_t    at, n, cap;
     } parked;
     size_t           waiting_n, in_flight;
+    uint64_t         attempt; /* the last one that made a job for it: */
+    size_t           newest;  /* its index there */
     int64_t          dead_until; /* monotonic; 0: alive; past: one job may probe */
     int64_t          dead_for;   /* the back-off it is in */
     uint8_t          reason;     /* enum wait_reason for those that wait for it */
@@ -80,6 +87,16 @@ struct qdest {
     char            *transport;
     char            *name; /* what people call it: next hops, or the domain */
     char             key[];
+};
+
+struct qbulk { /* beside a message to many */
+    struct list  link; /* in queue.bulks */
+    struct qmsg *msg;
+    size_t       at, offset; /* the next recipient to route, and where in the envelope's text */
+    int          more;       /* it was not the last */
+    int          full;       /* of jobs: that was why */
+    int          unsaved;
+    int64_t      save_at; /* monotonic: not before */
 };
 
 struct job_rcpt {
@@ -111,6 +128,9 @@ struct postern_job {
     int64_t                       started, deadline; /* monotonic; 0: not started */
     uint16_t                      n, cap, unsettled; /* QUEUE_JOB_RCPTS at most */
     uint8_t                       stopped; /* taken back at a stop: that was no try */
+    uint16_t                      again_tries; /* of its recipients that are deferred to: */
+    int64_t                       again;       /* together, so that they can go together */
+    size_t                        before; /* while they are made: of the same destination, + 1 */
     char                          id[16];
     struct job_rcpt               r[];
 };
@@ -131,6 +151,7 @@ struct queue {
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
+    queue_asker              *ask;
     struct intern            *texts;
     int64_t                  *retry; /* usec */
     size_t                    retry_n;
@@ -138,6 +159,9 @@ struct queue {
     struct list   messages; /* struct qmsg, by id */
     struct msg_index by_id;
     struct idmap *trees;   /* id to struct qtree (branch.h) */
+    struct list   bulks;   /* struct qbulk */
+    struct idmap *bulk;    /* id to struct qbulk */
+    uint64_t      attempts;
     struct idmap *marked;  /* id to struct mark: quarantined or suspected */
     void        (*held)(void *ctx, uint64_t id); /* one of them was put on hold; may be NULL */
     void         *held_ctx;
@@ -190,7 +214,23 @@ struct spool *msg_spool(const struct queue *q, const struct qmsg *m);
 /* attempt.c: routing what is due */
 void msg_route(struct queue *q, struct qmsg *m);
 void msg_unpark(struct queue *q, struct qmsg *m); /* routes what was parked, too */
-void msg_answered(struct queue *q, struct qmsg *m); /* what it asked for is there */
+/* What it asked for, since then, is there; unparked: it had left a line before it asked. */
+void msg_answered(struct queue *q, struct qmsg *m, int64_t asked, int unparked);
+
+/* bulk.c */
+struct qbulk *bulk_get(struct queue *q, struct qmsg *m); /* NULL: it has few recipients */
+void bulk_forget(struct queue *q, struct qmsg *m);
+int  bulk_is_full(const struct qbulk *b, const struct qmsg *m, size_t fresh); /* of jobs */
+/* Routing begins behind who had it last, or at the first; *ret_i and *ret_rcpt say where. */
+void bulk_begin(const struct qbulk *b, const struct qmsg *m, size_t *ret_i, const char **ret_rcpt);
+void bulk_stop(struct qbulk *b, const struct qmsg *m, size_t i, const char *rcpt, int full);
+void bulk_end(struct qbulk *b); /* all were seen */
+/* Recipients changed. 1: there is more to route, and that is seen to. */
+int  bulk_settled(struct queue *q, struct qmsg *m, int changed);
+void bulk_save(struct queue *q, struct qmsg *m); /* its state: now, or when it is cheap again */
+int  bulk_unsaved(struct queue *q, struct qmsg *m);
+void bulk_save_all(struct queue *q);
+void msg_save(struct queue *q, struct qmsg *m); /* queue.c: writes the state */
 
 /* park.c */
 int  park_wanted(const struct queue *q, const struct qdest *d); /* it has enough to do */
@@ -204,6 +244,8 @@ postern_job *job_new(struct queue *q, struct qmsg *m, struct qdest *d,
                      const struct route_decision *r, const char *decision);
 /* Only for leaves: what lives as long as the expansion is copied. */
 void         job_own(postern_job *j, const struct postern_strings *params, const char *sender);
+/* Its sender says who the recipient is (POSTERN_MAIL_VERP). */
+void         job_verp(postern_job *j, const char *rcpt);
 /* May move the job, which nobody knows yet. Takes rewritten. leaf: interned, or NULL. */
 void         job_add(postern_job **j, size_t index, const char *rcpt, char *rewritten,
                      const char *leaf);
@@ -215,8 +257,8 @@ void         job_take_back(struct queue *q, postern_job *j, const char *why);
 
 /* outcome.c */
 void job_finish(struct queue *q, postern_job *j); /* every recipient is settled */
-void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *text,
-               const uint16_t status[3]);
+void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *rcpt,
+               const char *text, const uint16_t status[3]);
 
 /* dest.c */
 struct qdest *dest_get(struct queue *q, const struct route_decision *d);

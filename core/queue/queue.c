@@ -59,6 +59,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->config = setup->config;
     q->routes = setup->routes;
     q->carrier = setup->carrier;
+    q->ask = setup->ask;
     q->row = setup->row;
     q->retry_n = q->config->queue.retry.n;
     q->retry = mem_zalloc((q->retry_n + 1) * sizeof *q->retry);
@@ -71,6 +72,8 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     }
     q->texts = intern_new();
     q->marked = idmap_new();
+    q->bulk = idmap_new();
+    list_init(&q->bulks);
     q->dests = map_new();
     q->groups = map_new();
     list_init(&q->messages);
@@ -101,6 +104,7 @@ static void msg_free(struct queue *q, struct qmsg *m)
         intern_unref(q->texts, &m->rcpts[i].decision);
     }
     branch_forget(q, m);
+    bulk_forget(q, m);
     heap_remove(&q->due, &m->due);
     LIST_EACH (&q->adoptions, it) {
         struct queue_adoption *a = CONTAINER(it, struct queue_adoption, link);
@@ -135,6 +139,7 @@ void queue_free(struct queue **pq)
     quarantine_free(q);
     branch_free_all(q);
     map_free(&q->dests, NULL);
+    idmap_free(&q->bulk);
     map_free(&q->groups, free);
     intern_free(&q->texts);
     free(q->retry);
@@ -338,6 +343,10 @@ void msg_schedule(struct queue *q, struct qmsg *m)
         if (r->next_try < at)
             at = r->next_try;
     }
+    if (!m->jobs && !(m->env->flags & ENVELOPE_POSTMASTER) && branch_report_at(q, m) < at)
+        at = branch_report_at(q, m); /* also when its recipient is held, or is to wait longer */
+    if (branch_write_at(q, m) < at)
+        at = branch_write_at(q, m);
     if (msg_is_over(m) && !m->jobs)
         at = 0; /* all outcomes were written, but not that it is done */
     if (at == INT64_MAX || m->bouncing) {
@@ -540,9 +549,26 @@ static void arm_sweep(struct queue *q)
     q->sweep = loop_after(q->loop, SWEEP_USEC, on_sweep, q);
 }
 
+void msg_save(struct queue *q, struct qmsg *m)
+{
+    struct buf b = { 0 };
+
+    state_encode(q, m, &b);
+    spool_state(msg_spool(q, m), m->entry, b.data, b.len, 0, NULL, NULL);
+    buf_free(&b);
+}
+
+/* From now on states are written at once (branch_may_write). */
 void queue_stop(struct queue *q)
 {
     q->running = 0;
+    bulk_save_all(q);
+    LIST_EACH (&q->messages, it) {
+        struct qmsg *m = CONTAINER(it, struct qmsg, link);
+
+        if (branch_write_at(q, m) != INT64_MAX && branch_may_write(q, m))
+            msg_save(q, m);
+    }
 }
 
 size_t queue_in_flight(const struct queue *q)
@@ -561,20 +587,13 @@ void queue_cancel_all(struct queue *q)
     queue_work(q);
 }
 
-static void write_state(struct queue *q, struct qmsg *m)
-{
-    struct buf b = { 0 };
-
-    state_encode(q, m, &b);
-    spool_state(msg_spool(q, m), m->entry, b.data, b.len, 0, NULL, NULL);
-    buf_free(&b);
-}
-
 /* Recipients of m changed (or a job or DSN of it ended): what now? */
 void msg_settled(struct queue *q, struct qmsg *m, int changed)
 {
     size_t failed = 0;
 
+    if (bulk_settled(q, m, changed))
+        return;
     for (size_t i = 0; i < m->env->rcpt_n; i++)
         failed += m->rcpts[i].state == RCPT_FAILED;
     /* Places that a recipient stands for are told of at once; a notice to the postmaster is kept
@@ -588,8 +607,9 @@ void msg_settled(struct queue *q, struct qmsg *m, int changed)
         msg_free(q, m);
         return;
     }
-    if (changed)
-        write_state(q, m);
+    if ((changed || bulk_unsaved(q, m) || branch_write_at(q, m) != INT64_MAX) &&
+        branch_may_write(q, m))
+        bulk_save(q, m);
     if (failed && !m->jobs && !m->bouncing)
         bounce_start(q, m);
     else if (!m->bouncing)

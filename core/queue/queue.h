@@ -33,12 +33,19 @@ struct queue_carrier {
     void (*cancel)(void *ctx, const char *transport, postern_job *job);
 };
 
+/* Finds out what the router needs to know, and puts it where the router looks; done is called once,
+ * later, from the loop, whatever came of it. */
+struct route_need;
+typedef void queue_asker(void *ctx, const struct route_need *need, void (*done)(void *ctx),
+                         void *done_ctx);
+
 struct queue_setup {
     struct loop              *loop;
     struct spool             *spool; /* or later, with queue_set_spool, before queue_start */
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
+    queue_asker              *ask; /* with the carrier's ctx; NULL: there are no directories */
     struct score_row         *row; /* the worker's row of the scoreboard; NULL: none */
 };
 
@@ -89,6 +96,7 @@ uint32_t         queue_job_next_hop_flags(const postern_job *, size_t i);
 const char      *queue_job_param(const postern_job *, const char *name);
 const char      *queue_job_client(const postern_job *);
 const char      *queue_job_original(const postern_job *, size_t i);
+int              queue_job_released(const postern_job *, size_t i);
 uint32_t         queue_job_flags(const postern_job *);
 postern_content *queue_job_content(const postern_job *);
 void             queue_job_settle(postern_job *, size_t i, const struct postern_outcome *);

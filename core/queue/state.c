@@ -16,9 +16,12 @@
 
 #include "util/clock.h"
 
-#define STATE_VERSION  2u
-#define STATE_BRANCHED 3u /* the same, and behind it the leaves of recipients that have several */
 #define STATE_UNDATED  1u /* did not say when it was written */
+#define STATE_SINGLY   2u /* each recipient for itself, and 16 bits for their number */
+#define STATE_BRANCHED 3u /* the same, and behind it the leaves of recipients that have several */
+#define STATE_RUNS     4u /* recipients that are alike are written once */
+#define RCPT_SMTP      1u /* flags of a recipient */
+#define RCPT_RELEASED  2u
 #define NEXT_TRY_MAX \
     ((int64_t)30 * 86400 * 1000000)        /* a stored time further off is a broken clock's */
 #define GAP_MAX ((int64_t)86400 * 1000000) /* what the wall clock alone can make a message older */
@@ -46,31 +49,62 @@ static int64_t gap_since(const struct queue *q, const struct dated *d)
     return __builtin_sub_overflow(clock_wall(), d->wall, &gap) ? 0 : state_gap(gap);
 }
 
+/* What is kept of a recipient. Of those of a list that are served nobody will ask what was said:
+ * without it they are alike. */
+static struct qrcpt kept(const struct qmsg *m, size_t i)
+{
+    const struct qrcpt *r = &m->rcpts[i];
+
+    if (m->env->rcpt_n > QUEUE_BULK && (r->state == RCPT_DELIVERED || r->state == RCPT_DONE))
+        return (struct qrcpt){ .state = r->state };
+    return *r;
+}
+
+static int alike(const struct qrcpt *a, const struct qrcpt *b)
+{
+    return a->next_try == b->next_try && a->text == b->text && a->remote == b->remote &&
+        a->decision == b->decision && !memcmp(a->status, b->status, sizeof a->status) &&
+        a->tries == b->tries && a->state == b->state && a->reason == b->reason &&
+        a->smtp == b->smtp && a->released == b->released && a->tried == b->tried;
+}
+
+static void rcpt_encode(const struct qrcpt *r, int64_t to_wall, struct buf *out)
+{
+    buf_put_u8(out, r->state);
+    buf_put_u8(out, r->reason);
+    buf_put_u8(out, (uint8_t)(r->smtp * RCPT_SMTP | r->released * RCPT_RELEASED));
+    buf_put_u16(out, r->tries);
+    for (int k = 0; k < 3; k++)
+        buf_put_u16(out, r->status[k]);
+    buf_put_u64(out, (uint64_t)(r->next_try ? r->next_try + to_wall : 0));
+    buf_put_u32(out, r->tried);
+    buf_put_str(out, r->text);
+    buf_put_str(out, r->remote);
+    buf_put_str(out, r->decision);
+}
+
 void state_encode(const struct queue *q, const struct qmsg *m, struct buf *out)
 {
     int64_t now = loop_now(q->loop), wall = clock_wall(), to_wall = wall - now;
     int branched = branch_any(q, m);
 
-    buf_put_u8(out, branched ? STATE_BRANCHED : STATE_VERSION);
-    buf_put_u16(out, m->env->rcpt_n);
+    buf_put_u8(out, STATE_RUNS);
+    buf_put_u8(out, (uint8_t)branched);
+    buf_put_u32(out, m->env->rcpt_n);
     buf_put_u64(out, (uint64_t)wall);
     buf_put_u64(out, (uint64_t)clock_boot());
     buf_put_u64(out, (uint64_t)(now - m->born));
     buf_put_u64(out, q->boot);
-    for (size_t i = 0; i < m->env->rcpt_n; i++) {
-        const struct qrcpt *r = &m->rcpts[i];
+    for (size_t i = 0, n; i < m->env->rcpt_n; i += n) {
+        struct qrcpt first = kept(m, i), next;
 
-        buf_put_u8(out, r->state);
-        buf_put_u8(out, r->reason);
-        buf_put_u8(out, r->smtp);
-        buf_put_u16(out, r->tries);
-        for (int k = 0; k < 3; k++)
-            buf_put_u16(out, r->status[k]);
-        buf_put_u64(out, (uint64_t)(r->next_try ? r->next_try + to_wall : 0));
-        buf_put_u32(out, r->tried);
-        buf_put_str(out, r->text);
-        buf_put_str(out, r->remote);
-        buf_put_str(out, r->decision);
+        for (n = 1; i + n < m->env->rcpt_n; n++) {
+            next = kept(m, i + n);
+            if (!alike(&first, &next))
+                break;
+        }
+        buf_put_u32(out, (uint32_t)n);
+        rcpt_encode(&first, to_wall, out);
     }
     if (branched)
         branch_encode(q, m, out);
@@ -90,10 +124,11 @@ static const char *read_text(struct rd *in, struct intern *texts)
 static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t to_mono,
                         int64_t now)
 {
-    uint8_t state = rd_u8(in), reason = rd_u8(in);
+    uint8_t state = rd_u8(in), reason = rd_u8(in), flags = rd_u8(in);
     int64_t next;
 
-    r->smtp = rd_u8(in);
+    r->smtp = (flags & RCPT_SMTP) != 0;
+    r->released = (flags & RCPT_RELEASED) != 0;
     r->tries = rd_u16(in);
     for (int k = 0; k < 3; k++)
         r->status[k] = rd_u16(in);
@@ -139,20 +174,61 @@ static int dates_decode(struct queue *q, struct qmsg *m, struct rd *in, int64_t 
     return 0;
 }
 
+/* The same for the recipients behind it, up to `end`. */
+static void rcpt_repeat(struct queue *q, const struct qrcpt *from, struct qrcpt *to,
+                        const struct qrcpt *end)
+{
+    for (; to < end; to++) {
+        intern_unref(q->texts, &to->text);
+        intern_unref(q->texts, &to->remote);
+        intern_unref(q->texts, &to->decision);
+        to->next_try = from->next_try;
+        memcpy(to->status, from->status, sizeof to->status);
+        to->tries = from->tries;
+        to->tried = from->tried;
+        to->smtp = from->smtp;
+        to->released = from->released;
+        to->text = intern_ref(q->texts, from->text);
+        to->remote = intern_ref(q->texts, from->remote);
+        to->decision = intern_ref(q->texts, from->decision);
+        rcpt_set(q, to, from->state, from->reason);
+    }
+}
+
+static void runs_decode(struct queue *q, struct qmsg *m, struct rd *in, int64_t to_mono,
+                        int64_t now)
+{
+    for (size_t i = 0, n; i < m->env->rcpt_n && !in->bad; i += n) {
+        n = rd_u32(in);
+        if (!n || n > m->env->rcpt_n - i) {
+            in->bad = 1;
+            return;
+        }
+        rcpt_decode(q, &m->rcpts[i], in, to_mono, now);
+        if (!in->bad)
+            rcpt_repeat(q, &m->rcpts[i], &m->rcpts[i + 1], &m->rcpts[i + n]);
+    }
+}
+
 static int rcpts_decode(struct queue *q, struct qmsg *m, struct rd *in)
 {
     int64_t now = q->loop ? loop_now(q->loop) : clock_mono(), to_mono = now - clock_wall();
     uint8_t version = rd_u8(in);
+    int branched = version == STATE_BRANCHED;
 
-    if (version < STATE_UNDATED || version > STATE_BRANCHED)
+    if (version < STATE_UNDATED || version > STATE_RUNS)
         return -EBADMSG;
-    if (rd_u16(in) != m->env->rcpt_n || in->bad)
+    if (version == STATE_RUNS)
+        branched = rd_u8(in) != 0;
+    if ((version == STATE_RUNS ? rd_u32(in) : rd_u16(in)) != m->env->rcpt_n || in->bad)
         return -EBADMSG;
     if (version != STATE_UNDATED && dates_decode(q, m, in, now, &to_mono) < 0)
         return -EBADMSG;
-    for (size_t i = 0; i < m->env->rcpt_n && !in->bad; i++)
+    if (version == STATE_RUNS)
+        runs_decode(q, m, in, to_mono, now);
+    for (size_t i = 0; version != STATE_RUNS && i < m->env->rcpt_n && !in->bad; i++)
         rcpt_decode(q, &m->rcpts[i], in, to_mono, now);
-    if (version == STATE_BRANCHED && !in->bad)
+    if (branched && !in->bad)
         return branch_decode(q, m, in);
     return in->bad ? -EBADMSG : 0;
 }

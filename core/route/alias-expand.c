@@ -12,7 +12,8 @@
 #include "util/buf.h"
 #include "util/text.h"
 
-#define NOBODY UINT32_MAX
+#define NOBODY       UINT32_MAX
+#define CIRCLE_SHOWN 20u /* addresses of a circle that are told */
 
 struct node {
     const char *text;  /* with its domain */
@@ -36,6 +37,7 @@ struct expand {
     uint32_t node_n, node_cap;
     struct map *seen;   /* key of an address to 1 + its node */
     struct map *leaves; /* kind and text of leaves that are no addresses */
+    struct buf wanted;  /* users whose files must be read first, each with a NUL */
     size_t target_n;
     size_t leaf_cap;
 };
@@ -389,8 +391,21 @@ static int add_targets(struct expand *x, struct current *c)
 
 /* --- the walk --- */
 
-/* 1 with the answer, 0: it is a leaf, -EAGAIN. */
-static int ask(struct expand *x, struct current *c, struct alias_source **source)
+/* What one address needs does not keep others from being asked for: -EINPROGRESS, or -EAGAIN when
+ * these are enough for once. */
+static int add_need(struct expand *x, const struct route_need *need)
+{
+    struct alias_expansion *e = x->out;
+
+    if (!(e->need_n & (e->need_n - 1))) /* 0, and powers of two */
+        e->needs = mem_realloc(e->needs, (e->need_n ? 2 * e->need_n : 1) * sizeof *e->needs);
+    e->needs[e->need_n++] = *need;
+    return e->need_n == ROUTE_NEEDS_MAX ? -EAGAIN : -EINPROGRESS;
+}
+
+/* 1 with the answer, 0: it is a leaf, -EAGAIN; -EINPROGRESS: later; -EIO: *ret_why. */
+static int ask(struct expand *x, struct current *c, struct alias_source **source,
+               const char **ret_why)
 {
     int domain = x->how->domain(x->how->ctx, c->address.domain), r;
     int unqualified = !!(x->nodes[c->index].flags & ALIAS_UNQUALIFIED);
@@ -401,10 +416,20 @@ static int ask(struct expand *x, struct current *c, struct alias_source **source
         .local_domain = unqualified || (domain & ALIAS_DOMAIN_LOCAL),
         .virtual_domain = !!(domain & ALIAS_DOMAIN_VIRTUAL),
     };
+    struct alias_directory directory = { .arena = x->arena };
     char *user, *at;
 
     if (alias_lookup(x->how->set, &q, &c->answer))
         return 1;
+    r = alias_directory_lookup(x->how, &q, &c->answer, &directory);
+    *source = directory.source;
+    *ret_why = directory.why;
+    if (r == -EAGAIN)
+        return add_need(x, &directory.need);
+    if (r > 0)
+        c->answer.file = arena_strdup(x->arena, c->answer.file);
+    if (r)
+        return r;
     if (!x->how->users || !q.local_domain)
         return 0;
     user = arena_strdup(x->arena, c->address.local);
@@ -412,8 +437,10 @@ static int ask(struct expand *x, struct current *c, struct alias_source **source
     if (at)
         *at = '\0';
     r = alias_users_lookup(x->how->users, user, &q, x->how->max_age, &c->answer, source);
-    if (r == -EAGAIN)
-        x->out->wanted = user;
+    if (r == -EAGAIN) { /* the others may want something too: all is asked for at once */
+        buf_add(&x->wanted, user, strlen(user) + 1);
+        r = -EINPROGRESS;
+    }
     if (r > 0) /* what is borrowed from his file must last: texts are copied, this is not */
         c->answer.file = arena_strdup(x->arena, c->answer.file);
     return r;
@@ -454,13 +481,23 @@ static int visit(struct expand *x, uint32_t index)
                                (long long)x->cfg->depth, leaf->chain));
         return 0;
     }
-    if (route_address_init(&c.address, x->nodes[index].text, x->how->hostname, &why) < 0)
-        return -EINVAL; /* it was one when it became a node */
-    r = ask(x, &c, &source);
-    if (!r)
+    if (route_address_init(&c.address, x->nodes[index].text, x->how->hostname, &why) < 0) {
+        struct alias_leaf *leaf = add_node_leaf(x, index, ALIAS_ADDRESS);
+
+        set_error(leaf, 5, 1, 3, arena_printf(x->arena, "%s is no address: %s", leaf->text, why));
+        return 0;
+    }
+    r = ask(x, &c, &source, &why);
+    if (r == -EIO) {
+        set_error(add_node_leaf(x, index, ALIAS_ADDRESS), 4, 4, 3, why);
+        r = 0;
+    } else if (r == -EINPROGRESS) {
+        r = 0;
+    } else if (!r) {
         add_address_leaf(x, &c);
-    else if (r > 0)
+    } else if (r > 0) {
         r = add_targets(x, &c);
+    }
     alias_source_unref(&source);
     return r;
 }
@@ -475,8 +512,10 @@ static void report_circle(struct expand *x, const uint32_t *path, uint32_t path_
 
     while (path[i] != back)
         i++;
-    for (; i < path_n; i++)
+    for (uint32_t shown = 0; i < path_n && shown < CIRCLE_SHOWN; i++, shown++)
         buf_printf(&text, "%s -> ", x->nodes[path[i]].text);
+    if (i < path_n)
+        buf_printf(&text, "(%u more) -> ", path_n - i);
     buf_adds(&text, x->nodes[back].text);
     leaf = add_node_leaf(x, back, ALIAS_ADDRESS);
     set_error(leaf, 5, 4, 6, arena_printf(x->arena, "aliases go round in circles: %s", text.data));
@@ -526,6 +565,8 @@ static int run(struct expand *x, const char *address)
     add_node(x, key_of(x, &a), &root);
     for (uint32_t i = 0; i < x->node_n && !r; i++)
         r = visit(x, i);
+    if (!r && (x->out->need_n || x->wanted.len))
+        r = -EAGAIN;
     if (!r)
         find_circles(x);
     return r;
@@ -543,6 +584,11 @@ int alias_expand(const struct alias_expand *how, const char *address, struct ali
     r = run(&x, address);
     if (r < 0)
         ret->n = 0;
+    if (r == -EAGAIN && x.wanted.len) {
+        ret->wanted = memcpy(arena_alloc(x.arena, x.wanted.len), x.wanted.data, x.wanted.len);
+        ret->wanted_len = x.wanted.len;
+    }
+    buf_free(&x.wanted);
     for (uint32_t i = 0; i < x.node_n; i++)
         free(x.nodes[i].edges);
     free(x.nodes);
@@ -554,6 +600,7 @@ int alias_expand(const struct alias_expand *how, const char *address, struct ali
 void alias_expansion_done(struct alias_expansion *e)
 {
     free(e->leaves);
+    free(e->needs);
     arena_free(&e->arena);
     *e = (struct alias_expansion){ 0 };
 }

@@ -1,4 +1,5 @@
-/* route/alias-lmdb.h: alias files compiled into one LMDB file, which plugins/lmdb looks things up in.
+/* route/alias-lmdb.h: alias files compiled into one LMDB file, which plugins/lmdb looks things up
+ * in.
  *
  * The file: one database, no lock file. A key is the name of an alias in lower case, as an address
  * is written (quotes where they are needed, the domain in A-labels); its value the targets as

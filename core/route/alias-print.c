@@ -50,7 +50,7 @@ static void command(struct buf *out, const struct alias_target *t)
     buf_free(&line);
 }
 
-static void target(struct buf *out, const struct alias_target *t)
+void alias_target_print(const struct alias_target *t, struct buf *out)
 {
     switch (t->kind) {
     case ALIAS_LOCAL:
@@ -110,7 +110,7 @@ static void record(struct buf *out, const struct alias_record *rec)
         if (list && t.kind == ALIAS_INCLUDE)
             quoted(out, "", t.text, t.len);
         else
-            target(out, &t);
+            alias_target_print(&t, out);
     }
     buf_adds(out, rec->name_len ? ";\n" : "\n");
 }

@@ -10,6 +10,7 @@
 #include "address/utf8.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 
 void alias_report_done(struct alias_report *r)
 {
@@ -130,12 +131,26 @@ int alias_begin(struct alias_reader *r, const char *at, const char *text, size_t
     return 0;
 }
 
+/* As VMS MAIL wants an SMTP address: SMTP%"bob@example.org", and as SET FORWARD left it, without
+ * the quotes. The length of what is inside, in buf; or 0: it wears no such jacket. */
+static size_t without_jacket(const char *text, size_t len, char *buf, size_t size)
+{
+    int n = -1;
+
+    if (len > 5 && text_ncasecmp(text, "SMTP%", 5) == 0)
+        n = postern_address_unjacket(NULL, text, len, buf, size, NULL);
+    return n > 0 ? (size_t)n : 0;
+}
+
 int alias_add_address(struct alias_reader *r, const char *at, const char *text, size_t len)
 {
     struct postern_address a = { .size = sizeof a };
     struct address_fault fault = { NULL, 0 };
-    char domain[ADDRESS_DOMAIN_MAX + 1];
+    char domain[ADDRESS_DOMAIN_MAX + 1], inner[POSTERN_ADDRESS_SIZE];
+    size_t inner_len = without_jacket(text, len, inner, sizeof inner);
 
+    if (inner_len) /* which may wear another; its length has a limit that ends this */
+        return alias_add_address(r, at, inner, inner_len);
     if (address_parse(text, len, POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &fault) < 0 ||
         (a.domain && alias_domain(a.domain, a.domain_len, domain, &fault) < 0))
         return alias_error(r, at, "found \"%.*s\", expected an address: %s", (int)len, text,

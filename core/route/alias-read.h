@@ -96,5 +96,6 @@ int alias_read(enum alias_syntax syntax, const char *file, struct alias_text *te
 /* The map as an alias file in TCPware's syntax. What that syntax cannot say (a list of words for a
  * command) is printed as it would be said in one line. */
 void alias_print(const struct alias_map *m, struct buf *out);
+void alias_target_print(const struct alias_target *t, struct buf *out); /* one of them */
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "route/alias-read.h"
+#include "util/text.h"
 
 struct word {
     const char *at; /* where it began */
@@ -106,10 +107,30 @@ static int expect_end(struct alias_reader *r, const char *what)
 
 /* --- targets --- */
 
+/* SMTP%"bob@example.org": the quotes are no string's, but the jacket's. Those of a string leave it
+ * as SMTP%"bob@example.org", too. */
+static int read_jacket(struct alias_reader *r, struct word *w)
+{
+    int n;
+
+    w->text[w->len++] = '"';
+    n = read_quoted(r, w);
+    if (n == 0 && w->len == ALIAS_TEXT_MAX)
+        n = too_long(r, w);
+    if (n == 0) {
+        w->text[w->len++] = '"';
+        w->text[w->len] = '\0';
+    }
+    return n;
+}
+
 static int read_target(struct alias_reader *r, struct word *w)
 {
     int n = read_word(r, " \t\n,;:\"", w);
 
+    if (n == 0 && !w->quoted && r->p < r->end && *r->p == '"' && w->len == 5 &&
+        text_casecmp(w->text, "SMTP%") == 0)
+        n = read_jacket(r, w);
     if (n < 0)
         return n;
     if (!w->len && !w->quoted)

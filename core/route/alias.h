@@ -23,7 +23,7 @@
 #define ALIAS_TARGETS_MAX  10000u       /* of one alias; a list file may hold more              */
 #define ALIAS_INCLUDES_MAX 1000u        /* files that alias files name                          */
 #define ALIAS_LISTS_MAX    10000u       /* .DIS files                                           */
-#define ALIAS_USERS_MAX    10000u       /* personal files that are remembered                   */
+#define ALIAS_USERS_MAX    200000u      /* personal files that are remembered: of a whole list  */
 
 /* --- what was found wrong: "file:line:column: found X, expected Y" --- */
 
@@ -150,6 +150,31 @@ int  alias_users_lookup(struct alias_users *u, const char *user, const struct al
                         struct alias_source **ret_source);
 void alias_source_unref(struct alias_source **s);
 
+/* --- directories (alias-directory.c) --- */
+
+struct route_answers;
+struct route_answer;
+struct route_need { /* a question to a directory that has no answer yet; see route/answers.h */
+    uint32_t    kind;   /* enum postern_lookup_kind */
+    const char *source; /* the directory, by its instance's name */
+    const char *key;    /* as lookup_key: postern/services.h */
+    const char *local, *domain;
+};
+
+#define ROUTE_NEEDS_MAX 64u /* questions of one go; then it is seen what they have brought */
+
+struct alias_expand;
+struct alias_directory { /* what came of asking them; texts are the caller's arena's */
+    struct arena        *arena;
+    struct alias_source *source; /* keeps the answer alive: alias_source_unref */
+    struct route_need    need;
+    const char          *why;
+};
+/* The step for directories: 1 with the answer; 0; -EAGAIN: see need; -EIO: one can't say now, and
+ * why. */
+int alias_directory_lookup(const struct alias_expand *how, const struct alias_query *q,
+                           struct alias_answer *answer, struct alias_directory *ret);
+
 /* --- the closure --- */
 
 #define ALIAS_DOMAIN_LOCAL   1
@@ -162,6 +187,11 @@ struct alias_expand {
     const char             *hostname; /* normalized: completes addresses without a domain        */
     int (*domain)(void *ctx, const char *domain); /* ALIAS_DOMAIN_* of a normalized domain       */
     void *ctx;
+    struct route_answers         *answers;     /* of directories; NULL: they are not asked        */
+    const struct postern_strings *directories; /* who is asked, by name                           */
+    /* Told of each answer that was used; NULL: nobody. */
+    void (*told)(void *told_ctx, const struct route_need *n, const struct route_answer *answer);
+    void *told_ctx;
     int   keep_lists; /* 1: lists whose members are in a file are leaves, for a transport        */
 };
 
@@ -189,7 +219,11 @@ struct alias_expansion {
     size_t             n;
     struct alias_leaf *leaves;
     size_t             duplicates; /* targets that had come up before                            */
-    const char        *wanted;     /* with -EAGAIN: the user for alias_users_load                */
+    /* With -EAGAIN: users for alias_users_load, each with a NUL; and what to ask directories. */
+    const char        *wanted; /* NULL: none */
+    size_t             wanted_len;
+    size_t             need_n; /* as much as is known to be asked */
+    struct route_need *needs;
 };
 
 /* Breadth first, each address once. Self: an alias that names itself is a delivery to itself. 0:

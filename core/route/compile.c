@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route/answers.h"
+#include "route/expand.h"
 #include "util/buf.h"
 #include "util/text.h"
 
@@ -239,7 +241,8 @@ static struct route_table *table_new(const struct config *cfg)
 
 static int has_aliases(const struct config_aliases *a)
 {
-    return a->files.n || a->lists.n || a->domain_files.n || a->user_file || a->full_names;
+    return a->files.n || a->lists.n || a->domain_files.n || a->user_file || a->full_names ||
+        a->directories.n;
 }
 
 static void take_lines(struct config_errors *to, const struct config_errors *from)
@@ -248,12 +251,12 @@ static void take_lines(struct config_errors *to, const struct config_errors *fro
         config_error(to, NULL, NULL, "%s", from->lines[i]);
 }
 
-static void alias_transport(struct compile *c, const char *key, const char *name)
+/* As the transport itself is written, whatever the case here. */
+static const char *alias_transport(struct compile *c, const char *key, const char *name)
 {
     struct config_origin origin = { c->cfg->source, "/aliases" };
 
-    if (name)
-        compile_instance(c, &origin, key, 0, 1, CONFIG_TRANSPORT, name);
+    return name ? compile_instance(c, &origin, key, 0, 1, CONFIG_TRANSPORT, name) : NULL;
 }
 
 /* Files that are broken from the start are errors like any other; later, the version read before
@@ -265,9 +268,9 @@ static void compile_aliases(struct compile *c)
 
     if (!has_aliases(cfg))
         return;
-    alias_transport(c, "pipe_transport", cfg->pipe_transport);
-    alias_transport(c, "file_transport", cfg->file_transport);
-    alias_transport(c, "list_transport", cfg->list_transport);
+    c->t->alias_pipe = alias_transport(c, "pipe_transport", cfg->pipe_transport);
+    c->t->alias_file = alias_transport(c, "file_transport", cfg->file_transport);
+    c->t->alias_list = alias_transport(c, "list_transport", cfg->list_transport);
     alias_set_load(cfg, NULL, &c->t->aliases, &report);
     if (cfg->user_file)
         c->t->alias_users = alias_users_new(cfg, NULL, NULL);
@@ -275,6 +278,52 @@ static void compile_aliases(struct compile *c)
     take_lines(&c->t->warnings, &report.warnings);
     c->bad |= report.errors.n > 0;
     alias_report_done(&report);
+}
+
+/* --- directories --- */
+
+static void compile_directories(struct compile *c, const char *section, const char *key,
+                                const struct postern_strings *from, struct postern_strings *ret)
+{
+    struct config_origin origin = { c->cfg->source, section };
+    const char **v = arena_alloc(c->t->arena, (from->n + 1) * sizeof *v);
+
+    for (size_t i = 0; i < from->n; i++)
+        v[i] = compile_instance(c, &origin, key, i, from->n, CONFIG_DIRECTORY, from->v[i]);
+    *ret = (struct postern_strings){ from->n, v };
+}
+
+/* Any name may come to stand in the template. */
+static void compile_unknown_user(struct compile *c)
+{
+    const char *template = c->cfg->routing.unknown_user, *why = NULL;
+    struct config_origin origin = { c->cfg->source, "/routing" };
+    struct route_address a;
+    char *sample;
+
+    if (!template)
+        return;
+    sample = route_unknown_user(template, "x");
+    if (route_address_init(&a, sample, c->t->hostname, &why) < 0 || !a.parsed.domain)
+        compile_error(c, &origin, "unknown_user", 0, 1,
+                      "found \"%s\", expected an address like \"*@hub.example.com\"%s%s", template,
+                      why ? ": " : "", why ? why : "");
+    else if (!c->cfg->routing.users.n)
+        compile_error(c, &origin, "unknown_user", 0, 1,
+                      "without \"users\" nobody can say who is unknown");
+    free(sample);
+    c->t->unknown_user = arena_strdup(c->t->arena, template);
+}
+
+static void compile_lookups(struct compile *c)
+{
+    compile_directories(c, "/aliases", "directories", &c->cfg->aliases.directories,
+                        &c->t->directories);
+    compile_directories(c, "/routing", "users", &c->cfg->routing.users, &c->t->users);
+    compile_unknown_user(c);
+    c->t->subaddress = c->cfg->aliases.subaddress ? *c->cfg->aliases.subaddress : '\0';
+    if (c->t->directories.n || c->t->users.n)
+        c->t->answers = route_answers_new(&c->cfg->lookups);
 }
 
 int route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors)
@@ -285,6 +334,7 @@ int route_compile(const struct config *cfg, struct route_table **ret, struct con
     compile_rows(&c);
     file_rows(t);
     compile_aliases(&c);
+    compile_lookups(&c);
     if (!c.bad)
         check_rewrite_loops(&c);
     if (c.bad) {
@@ -305,6 +355,7 @@ void route_free(struct route_table **t)
     route_index_done(&(*t)->index);
     alias_set_unref(&(*t)->aliases);
     alias_users_free(&(*t)->alias_users);
+    route_answers_free(&(*t)->answers);
     config_errors_free(&(*t)->warnings);
     free((*t)->rows);
     arena_free(&(*t)->arena);

@@ -41,21 +41,34 @@ static void explain_leaf(const struct route_leaf *leaf, int colour, struct buf *
     buf_free(&text);
 }
 
+/* A recipient that is not delivered because of what a directory said has a leaf without any. */
+static const struct route_trace *steps_of(const struct route_expansion *e)
+{
+    return e->aliased || !e->leaves[0].trace.n ? &e->trace : &e->leaves[0].trace;
+}
+
 void route_expansion_explain(const struct route_query *q, const struct route_expansion *e,
                              int colour, struct buf *out)
 {
     const char *strong = colour ? "\033[1m" : "", *plain = colour ? "\033[0m" : "";
     char text[SHOWN_SIZE], file[SHOWN_SIZE];
 
-    if (!e->aliased) {
+    if (!e->aliased && !e->asked_n) {
         route_explain(q, &e->leaves[0].decision, &e->leaves[0].trace, colour, out);
         return;
     }
     buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
-    route_explain_steps(&e->trace, colour, out);
-    buf_printf(out, "  %s=> alias (%s:%u) for %zu place%s%s\n", strong,
-               clean(e->alias_file, file, sizeof file), e->alias_line, e->n, e->n == 1 ? "" : "s",
-               plain);
+    route_explain_steps(steps_of(e), colour, out);
+    for (size_t i = 0; i < e->asked_n; i++)
+        buf_printf(out, "  %s\n", clean(e->asked[i], text, sizeof text));
+    if (!e->aliased) {
+        route_explain_decision(q, &e->leaves[0].decision, colour, out);
+        return;
+    }
+    buf_printf(out, "  %s=> alias (%s", strong, clean(e->alias_file, file, sizeof file));
+    if (e->alias_line) /* a directory has none */
+        buf_printf(out, ":%u", e->alias_line);
+    buf_printf(out, ") for %zu place%s%s\n", e->n, e->n == 1 ? "" : "s", plain);
     buf_printf(out, "     accepted from %s\n",
                e->first.anyone ? "anyone" : "clients that may relay");
     for (size_t i = 0; i < e->n; i++)
@@ -70,13 +83,28 @@ static json_t *text_json(const char *text)
     return j ? j : json_string(clean(text, shown, sizeof shown));
 }
 
+static void add_asked(json_t *j, const struct route_expansion *e)
+{
+    json_t *asked = json_array();
+
+    for (size_t i = 0; i < e->asked_n; i++)
+        json_array_append_new(asked, text_json(e->asked[i]));
+    if (e->asked_n)
+        json_object_set(j, "directories", asked);
+    json_decref(asked);
+}
+
 json_t *route_expansion_json(const struct route_query *q, const struct route_expansion *e)
 {
     json_t *j, *leaves, *alias;
 
-    if (!e->aliased)
-        return route_explain_json(q, &e->leaves[0].decision, &e->leaves[0].trace);
+    if (!e->aliased) {
+        j = route_explain_json(q, &e->leaves[0].decision, steps_of(e));
+        add_asked(j, e);
+        return j;
+    }
     j = route_explain_json(q, &e->first, &e->trace);
+    add_asked(j, e);
     alias = json_object();
     json_object_set_new(alias, "file", text_json(e->alias_file));
     json_object_set_new(alias, "line", json_integer((json_int_t)e->alias_line));

@@ -7,29 +7,71 @@
 #include <string.h>
 
 #include "route/alias-set.h"
+#include "route/answers.h"
 #include "route/table.h"
 #include "util/buf.h"
 #include "util/clock.h"
 
 #define PERSONAL_MAX_AGE 5000000 /* usec that a personal alias file is believed unseen */
-#define ROUNDS_MAX       10u     /* rules that lead from an alias's target to another alias */
+#define ROUNDS_MAX       10u     /* rules, one after the other, that lead to another alias */
+
+/* An address that a rule leads on from, while what it leads to is looked at. */
+struct open {
+    const struct open *above;
+    const char *key;
+    unsigned depth;
+};
 
 struct expansion { /* one call */
     const struct route_table *t;
     const struct route_query *q;
     struct route_expansion *out;
     int trace;
-    size_t cap;
-    unsigned round;
-    struct map *keys; /* of the leaves */
+    size_t cap, looked;         /* looked: at leaves, of all aliases together */
+    const struct open *open;    /* the innermost; NULL: none */
+    struct route_query instead; /* of mail for an unknown user */
+    int is_instead;
+    struct map *keys; /* of the leaves, and of where rules led from them */
 };
 
-/* --- leaves --- */
+/* --- directories --- */
 
 static const char *text_in(struct expansion *x, const char *text)
 {
     return text ? arena_strdup(x->out->arena, text) : NULL;
 }
+
+static void told(void *ctx, const struct route_need *n, const struct route_answer *answer)
+{
+    struct route_expansion *e = ((struct expansion *)ctx)->out;
+    struct buf text = { 0 };
+    size_t i = 0;
+
+    route_answer_text(n, answer, &text);
+    while (i < e->asked_n && strcmp(e->asked[i], text.data) != 0)
+        i++;
+    if (i < e->asked_n) { /* said already */
+        buf_free(&text);
+        return;
+    }
+    e->asked = mem_realloc(e->asked, (e->asked_n + 1) * sizeof *e->asked);
+    e->asked[e->asked_n++] = arena_strdup(e->arena, text.data);
+    buf_free(&text);
+}
+
+/* 0, or -EAGAIN: these are enough for once. */
+static int take_need(struct expansion *x, const struct route_need *n)
+{
+    struct route_expansion *e = x->out;
+
+    if (!e->needs)
+        e->needs = arena_alloc(e->arena, ROUTE_NEEDS_MAX * sizeof *e->needs);
+    e->needs[e->need_n++] = (struct route_need){ n->kind, text_in(x, n->source), text_in(x, n->key),
+                                                 text_in(x, n->local), text_in(x, n->domain) };
+    return e->need_n == ROUTE_NEEDS_MAX ? -EAGAIN : 0;
+}
+
+/* --- leaves --- */
 
 static struct route_leaf *leaf_new(struct expansion *x, const char *key)
 {
@@ -43,10 +85,23 @@ static struct route_leaf *leaf_new(struct expansion *x, const char *key)
     return &e->leaves[e->n++];
 }
 
+static void leaf_done(struct route_leaf *leaf)
+{
+    route_trace_done(&leaf->trace);
+    route_decision_done(&leaf->decision);
+}
+
 /* The same place by another way? It is one from now on. */
 static int has_leaf(struct expansion *x, const char *key)
 {
     return map_set(x->keys, key, x) != NULL;
+}
+
+/* Whom bounces go to. What has no sender keeps having none: nobody is told what became of a bounce,
+ * or the telling may never end. */
+static const char *owner_in(struct expansion *x, const struct alias_leaf *from)
+{
+    return x->q->sender && !*x->q->sender ? NULL : text_in(x, from->owner);
 }
 
 /* Where in the alias files it was said, as the rule that decided. */
@@ -134,16 +189,18 @@ static const char *command_text(struct expansion *x, const struct alias_leaf *fr
 static void add_place(struct expansion *x, const struct alias_leaf *from, const char *sign,
                       const char *what, const char *transport, const char *param, const char *value)
 {
-    const char *key = arena_printf(x->out->arena, "%s%s", sign, value);
+    /* A file that is named by its month is the same place in the next month. */
+    const char *key =
+        arena_printf(x->out->arena, "%s%s", sign, from->kind == ALIAS_FILE ? from->text : value);
     struct postern_strings *params = arena_alloc(x->out->arena, sizeof *params);
     struct route_leaf *leaf;
 
     if (has_leaf(x, key))
         return;
     leaf = leaf_new(x, key);
-    leaf->shown = key;
+    leaf->shown = arena_printf(x->out->arena, "%s%s", sign, value);
     leaf->chain = text_in(x, from->chain);
-    leaf->sender = text_in(x, from->owner);
+    leaf->sender = owner_in(x, from);
     decide_alias(x, from, x->out->first.rcpt, leaf);
     params->v = arena_alloc(x->out->arena, 4 * sizeof *params->v);
     params->n = 0;
@@ -161,12 +218,11 @@ static void add_place(struct expansion *x, const struct alias_leaf *from, const 
 
 static void add_file(struct expansion *x, const struct alias_leaf *from)
 {
-    const struct config_aliases *cfg = x->t->aliases->cfg;
     char path[ALIAS_TEXT_MAX + 16];
     const char *file =
         alias_file_name(from->text, from->flags, clock_wall() / 1000000, path, sizeof path);
 
-    add_place(x, from, ">", "file", cfg->file_transport, "file", file ? file : from->text);
+    add_place(x, from, ">", "file", x->t->alias_file, "file", file ? file : from->text);
 }
 
 static void add_error(struct expansion *x, const struct alias_leaf *from)
@@ -179,8 +235,10 @@ static void add_error(struct expansion *x, const struct alias_leaf *from)
     leaf = leaf_new(x, key);
     leaf->shown = text_in(x, from->text);
     leaf->chain = text_in(x, from->chain);
-    leaf->sender = text_in(x, from->owner);
+    leaf->sender = owner_in(x, from);
     decide_alias(x, from, x->out->first.rcpt, leaf);
+    if (!from->file && x->out->first.rule) /* no alias led here */
+        leaf->decision.rule = x->out->first.rule;
     decide_fail(x, &leaf->decision, from->status, from->error);
 }
 
@@ -199,55 +257,174 @@ static int is_ours(const struct expansion *x, const struct route_decision *d)
     return kind == ROW_LOCAL_FORWARD || row_is_local(&x->t->rows[d->rule->index]);
 }
 
-/* An address that aliases led to, and no alias itself: the table says where it goes. When it is
- * rewritten on the way, it may be an alias after all. */
-static int add_address(struct expansion *x, const struct alias_leaf *from)
+/* Would a user get it, as far as the table is concerned? */
+static int is_delivery(const struct expansion *x, const struct route_decision *d)
 {
-    const char *key =
-        arena_printf(x->out->arena, "%s%s%s%s", from->text, from->folder ? " folder " : "",
-                     from->folder ? from->folder : "", from->kind == ALIAS_LOCAL ? " here" : "");
-    struct route_leaf *leaf;
+    return x->t->users.n && d->rule && d->action == ROUTE_TRANSPORT &&
+        row_is_local(&x->t->rows[d->rule->index]);
+}
+
+/* 0: it is known what becomes of it: delivery, or the decision says now why not; or it will be
+ * known when what is in needs is there; -EAGAIN: there is no more room in needs; -ENOENT: he is
+ * unknown, and somebody else gets his mail. */
+static int judge_user(struct expansion *x, struct route_leaf *leaf)
+{
+    static const uint16_t unknown[3] = { 5, 1, 1 }, later[3] = { 4, 4, 3 };
+    struct route_decision *d = &leaf->decision;
+    struct route_user u = {
+        .t = x->t, .arena = x->out->arena, .told = x->trace ? told : NULL, .told_ctx = x
+    };
     int r;
 
-    if (has_leaf(x, key))
+    if (!is_delivery(x, d) || x->is_instead)
         return 0;
-    leaf = leaf_new(x, key);
-    leaf->query.rcpt = from->folder
-        ? arena_printf(x->out->arena, "%.*s+%s%s", (int)(strrchr(from->text, '@') - from->text),
-                       from->text, from->folder, strrchr(from->text, '@'))
-        : text_in(x, from->text);
-    leaf->shown = leaf->query.rcpt;
+    if (!x->out->arena)
+        u.arena = x->out->arena = arena_new();
+    r = route_user_lookup(&u, d, x->t->rows[d->rule->index].kind == ROW_VIRTUAL);
+    if (r == -EAGAIN)
+        return take_need(x, &u.need);
+    if (r == -EIO)
+        decide_fail(x, d, later, u.why);
+    else if (r == -ENOENT && x->t->unknown_user)
+        return r;
+    else if (r == -ENOENT)
+        decide_fail(x, d, unknown, "no such user here");
+    return 0;
+}
+
+/* The user whom an alias names is unknown: the table says where his mail goes instead. */
+static int decide_instead(struct expansion *x, struct route_leaf *leaf)
+{
+    char *instead = route_user_instead(x->t, &leaf->decision);
+
+    leaf->query.rcpt = text_in(x, instead);
+    free(instead);
+    leaf_done(leaf);
+    /* What is no address is a leaf that says so. */
+    route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
+    return 0;
+}
+
+static int finish_leaf(struct expansion *x, size_t i)
+{
+    int r = judge_user(x, &x->out->leaves[i]);
+
+    return r == -ENOENT ? decide_instead(x, &x->out->leaves[i]) : r;
+}
+
+/* An address as addresses are compared. */
+static const char *address_key(struct expansion *x, const char *address)
+{
+    struct route_address a;
+    const char *why;
+
+    if (route_address_init(&a, address, x->t->hostname, &why) < 0)
+        return text_in(x, address);
+    return arena_printf(x->out->arena, "%s@%s", a.local, a.domain);
+}
+
+/* Rules and aliases that lead nowhere: told, or the mail would be lost. */
+static void add_endless(struct expansion *x, const struct alias_leaf *from, const char *why)
+{
+    struct alias_leaf endless = *from;
+
+    endless.error = arena_printf(x->out->arena, "%s: %s", why, from->chain);
+    memcpy(endless.status, (const uint16_t[3]){ 5, 4, 6 }, sizeof endless.status);
+    add_error(x, &endless);
+}
+
+/* 1: somebody led here before; the same place once more, or a circle. */
+static int met_before(struct expansion *x, const struct alias_leaf *from, const char *key)
+{
+    if (!has_leaf(x, key))
+        return 0;
+    for (const struct open *o = x->open; o; o = o->above) {
+        if (!strcmp(o->key, key)) {
+            add_endless(x, from, "aliases and rules go round in circles");
+            break;
+        }
+    }
+    return 1;
+}
+
+static const char *shown_address(struct expansion *x, const struct alias_leaf *from)
+{
+    const char *at = strrchr(from->text, '@');
+
+    return from->folder ? arena_printf(x->out->arena, "%.*s+%s%s", (int)(at - from->text),
+                                       from->text, from->folder, at)
+                        : text_in(x, from->text);
+}
+
+/* What the table says of it. */
+static struct route_leaf *decide_leaf(struct expansion *x, const struct alias_leaf *from,
+                                      const char *key, const char *shown)
+{
+    struct route_leaf *leaf = leaf_new(x, key);
+
+    leaf->shown = leaf->query.rcpt = shown;
     /* Said without a domain it is local, whatever the name of this host. */
     if (from->flags & ALIAS_UNQUALIFIED)
         leaf->query.rcpt =
-            arena_strndup(x->out->arena, leaf->query.rcpt,
-                          (size_t)(strrchr(leaf->query.rcpt, '@') - leaf->query.rcpt));
+            arena_strndup(x->out->arena, shown, (size_t)(strrchr(shown, '@') - shown));
     leaf->chain = text_in(x, from->chain);
-    leaf->sender = text_in(x, from->owner);
+    leaf->sender = owner_in(x, from);
     leaf->query.sender = x->q->sender;
     leaf->query.ingress = x->q->ingress;
     leaf->query.keep_local = from->kind == ALIAS_LOCAL;
-    r = route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
-    if (r < 0 || from->kind == ALIAS_LOCAL || !leaf->decision.rewritten ||
-        !is_ours(x, &leaf->decision))
-        return 0; /* what is no address after all is a leaf that says so */
-    if (++x->round > ROUNDS_MAX)
-        return 0;
-    {
-        struct route_leaf kept = *leaf;
-        struct alias_leaf above = *from;
+    /* What is no address after all is a leaf that says so. */
+    route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
+    return leaf;
+}
 
-        above.chain = arena_printf(x->out->arena, "%s -> %s", from->chain, kept.decision.rcpt);
-        x->out->n--;
-        r = expand_aliases(x, kept.decision.rcpt, &above);
-        if (r == 1) { /* no alias: the leaf stands */
-            x->out->leaves[x->out->n++] = kept;
-            return 0;
-        }
-        route_trace_done(&kept.trace);
-        route_decision_done(&kept.decision);
+/* The last leaf was rewritten to an address of ours, which may be an alias after all. */
+static int follow_rule(struct expansion *x, const struct alias_leaf *from)
+{
+    struct route_leaf kept = x->out->leaves[--x->out->n];
+    struct open open = { x->open, kept.key, x->open ? x->open->depth + 1 : 1 };
+    int r = 0;
+
+    if (open.depth > ROUNDS_MAX) {
+        add_endless(x, from, "aliases and rules lead on and on");
+    } else {
+        x->open = &open;
+        r = expand_aliases(x, kept.decision.rcpt, from);
+        x->open = open.above;
     }
+    if (r == 1) { /* no alias: the leaf stands */
+        x->out->leaves[x->out->n++] = kept;
+        return 1;
+    }
+    leaf_done(&kept);
     return r;
+}
+
+/* An address that aliases led to, and no alias itself: the table says where it goes. When a rule
+ * leads on from it, that may be an alias after all, or a place that was there before. */
+static int add_address(struct expansion *x, const struct alias_leaf *from)
+{
+    const char *shown = shown_address(x, from), *plain = address_key(x, shown), *to;
+    const char *key =
+        from->kind == ALIAS_LOCAL ? arena_printf(x->out->arena, "%s here", plain) : plain;
+    struct route_leaf *leaf;
+    int r = 1;
+
+    if (met_before(x, from, key))
+        return 0;
+    leaf = decide_leaf(x, from, key, shown);
+    if (!leaf->decision.rule)
+        return 0;
+    to = address_key(x, leaf->decision.rcpt);
+    if (from->kind == ALIAS_LOCAL || !strcmp(to, plain))
+        return finish_leaf(x, x->out->n - 1);
+    if (is_ours(x, &leaf->decision))
+        r = follow_rule(x, from);
+    if (r == 1 && x->out->leaves[x->out->n - 1].decision.action == ROUTE_TRANSPORT &&
+        has_leaf(x, to)) {
+        leaf_done(&x->out->leaves[--x->out->n]);
+        return 0;
+    }
+    return r == 1 ? finish_leaf(x, x->out->n - 1) : r;
 }
 
 static int domain_kind(void *ctx, const char *domain)
@@ -262,21 +439,19 @@ static int domain_kind(void *ctx, const char *domain)
 
 static int add_leaf(struct expansion *x, const struct alias_leaf *from)
 {
-    const struct config_aliases *cfg = x->t->aliases->cfg;
-
     if (from->error) {
         add_error(x, from);
         return 0;
     }
     switch (from->kind) {
     case ALIAS_PIPE:
-        add_place(x, from, "|", "pipe", cfg->pipe_transport, "command", command_text(x, from));
+        add_place(x, from, "|", "pipe", x->t->alias_pipe, "command", command_text(x, from));
         return 0;
     case ALIAS_FILE:
         add_file(x, from);
         return 0;
     case ALIAS_LIST:
-        add_place(x, from, "list ", "list", cfg->list_transport, "list", from->text);
+        add_place(x, from, "list ", "list", x->t->alias_list, "list", from->text);
         return 0;
     default:
         return add_address(x, from);
@@ -290,23 +465,42 @@ static int is_itself(const struct alias_expansion *e)
         e->leaves[0].kind == ALIAS_ADDRESS;
 }
 
+/* Who has asked for personal files takes what he got, however long that took. */
+static int64_t personal_age(const struct route_query *q)
+{
+    int64_t since = q->asked ? clock_mono() - q->asked : 0;
+
+    return since > PERSONAL_MAX_AGE ? since : PERSONAL_MAX_AGE;
+}
+
 /* 1: it is no alias; 0: its leaves are added; -EAGAIN, -E2BIG. above: what led here, or NULL. */
 static int expand_aliases(struct expansion *x, const char *address, const struct alias_leaf *above)
 {
     struct alias_expand how = { .set = x->t->aliases,
                                 .users = x->t->alias_users,
-                                .max_age = PERSONAL_MAX_AGE,
+                                .max_age = personal_age(x->q),
                                 .hostname = x->t->hostname,
                                 .domain = domain_kind,
                                 .ctx = (void *)(uintptr_t)x->t,
-                                .keep_lists = x->t->aliases->cfg->list_transport != NULL };
+                                .answers = x->t->answers,
+                                .directories = &x->t->directories,
+                                .told = x->trace ? told : NULL,
+                                .told_ctx = x,
+                                .keep_lists = x->t->alias_list != NULL };
     struct alias_expansion e;
     int r = alias_expand(&how, address, &e);
 
-    if (r == -EAGAIN)
-        x->out->wanted = text_in(x, e.wanted);
-    if (r >= 0 && is_itself(&e))
-        r = 1;
+    if (r == -EAGAIN && e.wanted) {
+        x->out->wanted = memcpy(arena_alloc(x->out->arena, e.wanted_len), e.wanted, e.wanted_len);
+        x->out->wanted_len = e.wanted_len;
+    }
+    for (size_t i = 0; i < e.need_n && x->out->need_n < ROUTE_NEEDS_MAX; i++)
+        take_need(x, &e.needs[i]);
+    if (r == -EINVAL || (r >= 0 && is_itself(&e)))
+        r = 1; /* what the table took is an address, or what it says of it stands */
+    x->looked += e.n;
+    if (!r && above && x->looked > (size_t)x->t->aliases->cfg->expansion_max)
+        r = -E2BIG;
     for (size_t i = 0; r == 0 && i < e.n; i++) {
         struct alias_leaf *leaf = &e.leaves[i];
 
@@ -329,10 +523,8 @@ static int expand_aliases(struct expansion *x, const char *address, const struct
 
 static void leaves_done(struct route_expansion *e)
 {
-    for (size_t i = 0; i < e->n; i++) {
-        route_trace_done(&e->leaves[i].trace);
-        route_decision_done(&e->leaves[i].decision);
-    }
+    for (size_t i = 0; i < e->n; i++)
+        leaf_done(&e->leaves[i]);
     e->n = 0;
 }
 
@@ -375,6 +567,69 @@ static const char *alias_name(struct expansion *x)
     return arena_strndup(x->out->arena, d->rcpt, (size_t)(at - d->rcpt));
 }
 
+/* The recipient itself is the only place, if he is known. */
+static int only_first(struct expansion *x)
+{
+    int r;
+
+    leaf_of_first(x);
+    r = judge_user(x, &x->out->leaves[0]);
+    if (r == -ENOENT) {
+        char *instead = route_user_instead(x->t, &x->out->leaves[0].decision);
+
+        x->instead = *x->q;
+        x->instead.rcpt = text_in(x, instead);
+        free(instead);
+    }
+    return r;
+}
+
+static int expand_query(struct expansion *x)
+{
+    struct route_expansion *e = x->out;
+    int r = route_decide(x->t, x->q, &e->first, x->trace ? &e->trace : NULL);
+
+    if (r < 0) {
+        leaf_of_first(x);
+        return r;
+    }
+    if (!x->t->aliases || !is_ours(x, &e->first))
+        return only_first(x);
+    if (!e->arena)
+        e->arena = arena_new();
+    x->keys = map_new();
+    r = expand_aliases(x, alias_name(x), NULL);
+    map_free(&x->keys, NULL);
+    if (r == 1) {
+        e->aliased = 0;
+        return only_first(x);
+    }
+    if (r == -E2BIG)
+        too_many(x);
+    return r;
+}
+
+/* Everything once more, for who gets an unknown user's mail; it is taken from anyone, too. */
+static int expand_instead(struct expansion *x)
+{
+    struct route_expansion *e = x->out;
+    int r;
+
+    leaves_done(e);
+    x->q = &x->instead;
+    x->is_instead = 1;
+    r = expand_query(x);
+    e->first.anyone = 1;
+    for (size_t i = 0; i < e->n; i++)
+        e->leaves[i].decision.anyone = 1;
+    if (!e->aliased && e->n && !e->leaves[0].decision.rewritten) {
+        struct route_decision *d = &e->leaves[0].decision;
+
+        d->rcpt = d->rewritten = mem_strdup(x->instead.rcpt);
+    }
+    return r;
+}
+
 int route_expand(const struct route_table *t, const struct route_query *q, int trace,
                  struct route_expansion *ret)
 {
@@ -382,29 +637,17 @@ int route_expand(const struct route_table *t, const struct route_query *q, int t
     int r;
 
     *ret = (struct route_expansion){ 0 };
-    r = route_decide(t, q, &ret->first, trace ? &ret->trace : NULL);
-    if (r < 0 || !t->aliases || !is_ours(&x, &ret->first)) {
-        leaf_of_first(&x);
-        return r;
-    }
-    ret->arena = arena_new();
-    x.keys = map_new();
-    r = expand_aliases(&x, alias_name(&x), NULL);
-    map_free(&x.keys, NULL);
-    if (r == 1) {
-        ret->aliased = 0;
-        leaf_of_first(&x);
-        return 0;
-    }
-    if (r == -E2BIG)
-        too_many(&x);
-    return r;
+    r = expand_query(&x);
+    if (r == -ENOENT)
+        r = expand_instead(&x);
+    return !r && ret->need_n ? -EAGAIN : r;
 }
 
 void route_expansion_done(struct route_expansion *e)
 {
     leaves_done(e);
     free(e->leaves);
+    free(e->asked);
     route_trace_done(&e->trace);
     route_decision_done(&e->first);
     arena_free(&e->arena);
@@ -429,9 +672,11 @@ void route_aliases_swap(struct route_table *t, struct alias_set **fresh)
     alias_set_swap(&t->aliases, fresh);
 }
 
-int route_personal(const struct route_table *t, const char *user, struct alias_report *report)
+void route_personal(const struct route_table *t, const char *users, size_t len,
+                    struct alias_report *report)
 {
-    return t->alias_users ? alias_users_load(t->alias_users, user, report) : 0;
+    for (size_t at = 0; t->alias_users && at < len; at += strlen(users + at) + 1)
+        alias_users_load(t->alias_users, users + at, report);
 }
 
 const struct config_errors *route_warnings(const struct route_table *t)

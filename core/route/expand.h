@@ -31,13 +31,21 @@ struct route_expansion {
     struct route_trace    trace;
     const char           *alias_file;
     uint32_t              alias_line;
-    const char           *wanted; /* with -EAGAIN: the user for route_personal */
+    /* With -EAGAIN: users for route_personal, each followed by a NUL, or NULL; and questions for
+     * directories, whose answers are put into route_answers_of the table. */
+    const char        *wanted;
+    size_t             wanted_len;
+    size_t             need_n;
+    struct route_need *needs;
+    size_t             asked_n; /* with a trace: what directories have said, a line each */
+    const char       **asked;
 };
 
 /* The route, but all of it. 0: at least one leaf; -EINVAL: rcpt is no address (one leaf, that says
- * so); -EAGAIN: see wanted, then ask again; -E2BIG: more than aliases.expansion_max targets (one
- * leaf that says so: fail 5.4.6). Every call must be matched by route_expansion_done. Takes nothing
- * from the heap when there is no alias and no trace, except what route_decide takes. */
+ * so); -EAGAIN: see wanted and needs, then ask again; -E2BIG: more than aliases.expansion_max
+ * targets (one leaf that says so: fail 5.4.6). Every call must be matched by route_expansion_done.
+ * Takes nothing from the heap when there is no alias and no trace, except what route_decide takes.
+ * */
 int  route_expand(const struct route_table *t, const struct route_query *q, int trace,
                   struct route_expansion *ret);
 void route_expansion_done(struct route_expansion *e);
@@ -60,8 +68,16 @@ int route_has_aliases(const struct route_table *t);
 int  route_aliases_load(const struct route_table *t, struct alias_set **ret,
                         struct alias_report *report);
 void route_aliases_swap(struct route_table *t, struct alias_set **fresh); /* on the loop */
-/* Blocks; for a thread: reads the personal alias file of a user. */
-int  route_personal(const struct route_table *t, const char *user, struct alias_report *report);
+/* Blocks; for a thread: reads the personal alias files of users, as an expansion wants them. */
+void route_personal(const struct route_table *t, const char *users, size_t len,
+                    struct alias_report *report);
+/* What its directories have said; NULL: it has none. */
+struct route_answers *route_answers_of(const struct route_table *t);
+/* Does the answer to RCPT need them? */
+int route_has_users(const struct route_table *t);
+/* "*@hub.example" with the name, quoted where it has to be, in the place of the '*'. malloc'ed. */
+char *route_unknown_user(const char *template, const char *name);
+
 /* What was strange about the files when the table was compiled: nothing that refuses mail. */
 const struct config_errors *route_warnings(const struct route_table *t);
 

@@ -88,6 +88,9 @@ struct route_query {
     const char *rcpt;
     const char *ingress; /* instance name or NULL: unknown */
     int         keep_local; /* 1: an alias said so: local mail for it goes to no hub */
+    /* Monotonic usec: personal alias files that were read since then are taken; 0: only those that
+     * were read a moment ago. */
+    int64_t     asked;
 };
 /* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL). trace may be NULL. Every
  * call must be matched by route_decision_done. */

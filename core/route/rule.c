@@ -34,7 +34,10 @@ static const char *nearest(const struct config *cfg, enum config_kind kind, cons
 static void unknown_instance(struct compile *c, const struct config_origin *origin, const char *key,
                              size_t i, size_t n, enum config_kind kind, const char *name)
 {
-    const char *what = kind == CONFIG_TRANSPORT ? "transport" : "ingress";
+    static const char *const kinds[] = { [CONFIG_INGRESS] = "ingress",
+                                         [CONFIG_TRANSPORT] = "transport",
+                                         [CONFIG_DIRECTORY] = "directory" };
+    const char *what = kinds[kind];
     const char *near = nearest(c->cfg, kind, name);
 
     if (kind == CONFIG_TRANSPORT && is_builtin(name))

@@ -91,7 +91,14 @@ struct route_table {
      * there are none. They borrow from the configuration. */
     struct alias_set    *aliases;
     struct alias_users  *alias_users;
+    const char          *alias_pipe, *alias_file, *alias_list; /* transports; NULL: none is set */
     struct config_errors warnings;
+    /* Directories, by name: who is asked for aliases, who knows the users. NULL and none: nobody.
+     * */
+    struct route_answers  *answers;
+    struct postern_strings directories, users;
+    char                   subaddress;   /* of aliases.subaddress, or 0 */
+    const char            *unknown_user; /* an address for mail to nobody here, or NULL */
 };
 
 struct group_pattern {
@@ -172,5 +179,21 @@ char *route_rewrite(const struct route_row *row, const struct route_match *m,
 char *route_rewrite_example(const struct route_row *row, const char **reterr_why);
 /* The largest N of the "$N" in a template; 0: there is none. */
 unsigned route_rewrite_captures(const char *template);
+
+/* --- users.c --- */
+
+struct route_user { /* asks who is here; texts are the arena's */
+    const struct route_table *t;
+    struct arena             *arena;
+    void (*told)(void *told_ctx, const struct route_need *n, const struct route_answer *answer);
+    void             *told_ctx;
+    struct route_need need;
+    const char       *why;
+};
+/* 0: he is known; -ENOENT: to none of the directories; -EAGAIN: see need; -EIO: not to those that
+ * can say, and why. virtual: in a domain with users of its own. */
+int route_user_lookup(struct route_user *u, const struct route_decision *d, int virtual);
+/* Who gets his mail, if he is unknown: malloc'ed, or NULL: nobody. */
+char *route_user_instead(const struct route_table *t, const struct route_decision *d);
 
 #endif

@@ -11,19 +11,19 @@
 
 /* What is asked. */
 enum postern_lookup_kind {
-    POSTERN_LOOKUP_USER = 1, /* is there a user (a mailbox) of that name? Values do not matter      */
-    POSTERN_LOOKUP_ALIAS = 2 /* what does the name stand for? The values are its targets            */
+    POSTERN_LOOKUP_USER = 1, /* is there a user (a mailbox) of that name? Values do not matter    */
+    POSTERN_LOOKUP_ALIAS = 2 /* what does the name stand for? The values are its targets          */
 };
 
 /* Targets are written as in alias files (docs/aliases.md): an address; a local name; "_name" for
  * its mailbox. With POSTERN_DIRECTORY_COMMANDS also "|command", ">file" and, as the first one,
  * "::owner": the alias is a mailing list, and bounces go to its owner. */
-#define POSTERN_LOOKUP_VALUES_MAX 10000u /* targets of one answer; more are refused                 */
-#define POSTERN_LOOKUP_VALUE_MAX  8192u  /* bytes of one of them                                    */
+#define POSTERN_LOOKUP_VALUES_MAX 10000u /* targets of one answer; more are refused               */
+#define POSTERN_LOOKUP_VALUE_MAX  8192u  /* bytes of one of them                                  */
 
 struct postern_directory_ops {
     size_t   size;
-    uint64_t flags; /* POSTERN_DIRECTORY_*                                                          */
+    uint64_t flags; /* POSTERN_DIRECTORY_*                                                        */
     /* A question. 0: it is or will be answered by lookup_answer, exactly once, from here or later,
      * and at the latest in close. <0 (-errno): not taken, and not to be answered: who asks tries
      * again later. */

@@ -44,6 +44,9 @@ struct postern_facts {
     uint32_t    reserved;
 };
 
+/* One answer of inspect: a JSON object in UTF-8, borrowed during the call. */
+typedef void postern_inspect_put(void *ctx, const char *json, size_t len);
+
 struct postern_plugin {
     size_t                       size;
     size_t                       option_size; /* sizeof(struct postern_option), as compiled       */
@@ -75,6 +78,11 @@ struct postern_plugin {
     uint64_t flags; /* POSTERN_PLUGIN_*; since 1.1                                                */
 
     const struct postern_directory_ops *directory; /* since 1.1                                   */
+
+    /* Since 1.1. What an operator may know of an instance with these settings: one object for each
+     * thing that there is, `what` names one of them (NULL: all). Called in the operator's process,
+     * for an instance that runs or does not: reads files, and has no effect. 0 or -errno. */
+    int (*inspect)(const void *settings, const char *what, postern_inspect_put *put, void *ctx);
 };
 
 /* Everything that this plugin writes is the value of an option that says so (POSTERN_OPT_WRITES),

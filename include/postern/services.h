@@ -96,7 +96,7 @@ struct postern_services {
     void (*submit_free)(postern_submit *);
 
     /* route_check: what would the router say? A pure look-up: quick, no DNS. -EINVAL: rcpt is no
-     * address. */
+     * address; -EAGAIN: a directory has to be asked, which is for route_ask. */
     int (*route_check)(postern_host *, const char *sender, const char *rcpt,
                        struct postern_verdict *ret);
 
@@ -182,8 +182,8 @@ struct postern_services {
     uint32_t (*job_next_hop_flags)(const postern_job *, size_t i);
 
     /* --- questions to directories (since 1.1: ask POSTERN_HAS) ---
-     * A lookup is borrowed from the directory's lookup() until it is answered; its strings likewise.
-     * lookup_kind: enum postern_lookup_kind.
+     * A lookup is borrowed from the directory's lookup() until it is answered; its strings
+     * likewise. lookup_kind: enum postern_lookup_kind.
      * lookup_key: what is looked up, in lower case: "ann", or "ann@example.com" (an alias by its
      *   full address), with the quotes that an address needs.
      * lookup_local, lookup_domain: the address that the question is about, whatever the key is: its
@@ -198,10 +198,15 @@ struct postern_services {
     void (*lookup_answer)(postern_lookup *, int result, const char *const *values, size_t n);
 
     /* --- more about routes (since 1.1: ask POSTERN_HAS) ---
-     * route_ask: as route_check, which can only say what is in memory; this one asks directories
-     *   too, when the configuration has any. forget() ends it. */
+     * route_ask: as route_check, but it asks directories when it has to: for when that said
+     *   -EAGAIN. forget() ends it. */
     int (*route_ask)(postern_host *, const char *sender, const char *rcpt, postern_verdict_cb *,
                      void *ctx, uint64_t *ret_id);
+
+    /* --- more about holds (since 1.1: ask POSTERN_HAS) ---
+     * job_released: 1 when recipient i was on hold and an operator has released it since; a plugin
+     *   that settles with POSTERN_CAUSE_HELD asks this, or it would hold it again. */
+    int (*job_released)(const postern_job *, size_t i);
 };
 #define POSTERN_NEXT_HOP_OWN        1u
 #define POSTERN_NEXT_HOP_UNRESOLVED 2u

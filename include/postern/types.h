@@ -41,7 +41,8 @@ enum postern_cause {
     POSTERN_CAUSE_MESSAGE = 2,     /* this message: a reply to MAIL or to the content           */
     POSTERN_CAUSE_DESTINATION = 3, /* nobody can reach this next hop now: back off from it      */
     POSTERN_CAUSE_DNS = 4,         /* the same, because names did not resolve                   */
-    POSTERN_CAUSE_PLUGIN = 5       /* this plugin is unwell: back off from it                   */
+    POSTERN_CAUSE_PLUGIN = 5,      /* this plugin is unwell: back off from it                   */
+    POSTERN_CAUSE_HELD = 6         /* deferred until an operator releases it (since 1.1)        */
 };
 
 struct postern_outcome {
@@ -69,6 +70,13 @@ struct postern_envelope {
 };
 #define POSTERN_MAIL_8BIT 1u /* BODY=8BITMIME was declared, or content has 8-bit bytes           */
 #define POSTERN_MAIL_UTF8 2u /* SMTPUTF8 was asked for (RFC 6531)                                */
+/* Since 1.1, for plugins that hand one message to many. LIST: its recipients are the operator's own
+ * list, so there may be more of them than server.recipients_max: up to 1,000,000. VERP: each
+ * recipient has a job of his own, whose sender says who he is: for the sender "owner-x@y" and the
+ * recipient "user@domain" it is "owner-x+user=domain@y" (with a local part of at most
+ * POSTERN_LOCAL_MAX bytes; else, and for the null sender, it stays as it is). */
+#define POSTERN_MAIL_LIST 4u
+#define POSTERN_MAIL_VERP 8u
 
 /* What the router says of a recipient, for an ingress that must answer RCPT. */
 enum postern_verdict_kind {
@@ -84,8 +92,8 @@ struct postern_verdict {
     char     text[256]; /* one line, printable ASCII */
 };
 
-/* The answer to route_ask. result: 0 with the verdict (borrowed), -EINVAL: rcpt is no address, -EAGAIN:
- * could not be found out now. */
+/* The answer to route_ask. result: 0 with the verdict (borrowed), -EINVAL: rcpt is no address,
+ * -EAGAIN: could not be found out now. */
 typedef void postern_verdict_cb(void *ctx, int result, const struct postern_verdict *verdict);
 
 /* An exchanger, from resolve_mx. */

@@ -1,10 +1,10 @@
 /* plugins/ldap: a directory behind the LDAP protocol (RFC 4511), through libldap.
  *
- * libldap blocks, so a search runs on a thread of the pool; at most `connections` of them at a time,
- * the rest wait here, so that a server which hangs cannot take all threads from those who write
- * mailboxes. After a failure questions are answered with it for a moment, without asking: who waits
- * for one time limit after the other is no help. Known gaps: referrals are not followed; SASL binds
- * other than EXTERNAL over ldapi are not offered. */
+ * libldap blocks, so a search runs on a thread of the pool; at most `connections` of them at a
+ * time, the rest wait here, so that a server which hangs cannot take all threads from those who
+ * write mailboxes. After a failure questions are answered with it for a moment, without asking: who
+ * waits for one time limit after the other is no help. Known gaps: referrals are not followed; SASL
+ * binds other than EXTERNAL over ldapi are not offered. */
 #include "ldap.h"
 
 #include <errno.h>
@@ -24,8 +24,9 @@
 
 static const struct postern_option options[] = {
     OPT(uris, STRINGS, .flags = POSTERN_OPT_REQUIRED, .min = 1, .max = 16,
-        .doc = "Servers, \"ldap://host:389\", \"ldaps://host\" or \"ldapi://%2Frun%2Fslapd%2Fldapi\"; "
-               "the next one is asked when one cannot be reached."),
+        .doc = "Servers, \"ldap://host:389\", \"ldaps://host\" or "
+               "\"ldapi://%2Frun%2Fslapd%2Fldapi\"; the next one is asked when one cannot be "
+               "reached."),
     OPT(base, STRING, .flags = POSTERN_OPT_REQUIRED,
         .doc = "Where searches begin: \"ou=people,dc=example,dc=com\"."),
     OPT(scope, CHOICE, .choices = "sub|one|base", .dflt = "sub",
@@ -35,8 +36,8 @@ static const struct postern_option options[] = {
     OPT(bind_password, SECRET,
         .doc = "The password for bind_dn."),
     OPT(tls, CHOICE, .choices = "no|starttls", .dflt = "no",
-        .doc = "\"starttls\": encrypt an ldap:// connection, or do not use it. ldaps:// is encrypted "
-               "in any case."),
+        .doc = "\"starttls\": encrypt an ldap:// connection, or do not use it. ldaps:// is "
+               "encrypted in any case."),
     OPT(tls_ca_file, PATH,
         .doc = "Certificates that the server's is checked against; without it, the system's."),
     OPT(tls_certificate, PATH,
@@ -46,19 +47,19 @@ static const struct postern_option options[] = {
     OPT(tls_verify, BOOL, .dflt = "true",
         .doc = "Refuse a server whose certificate or name does not hold."),
     OPT(user_filter, STRING,
-        .doc = "Finds a user: \"(&(objectClass=posixAccount)(uid={key}))\". {key} is the name in lower "
-               "case, {local} as it was written, {domain} the domain. Without it, users are not "
-               "asked for."),
+        .doc = "Finds a user: \"(&(objectClass=posixAccount)(uid={key}))\". {key} is the name in "
+               "lower case, {local} as it was written, {domain} the domain. Without it, users "
+               "are not asked for."),
     OPT(alias_filter, STRING,
-        .doc = "Finds what a name stands for: \"(mailAlternateAddress={key})\". {key} is a full address "
-               "first, and then, for a local domain, the name alone. Without it, aliases are not "
-               "asked for."),
+        .doc = "Finds what a name stands for: \"(mailAlternateAddress={key})\". {key} is a full "
+               "address first, and then, for a local domain, the name alone. Without it, aliases "
+               "are not asked for."),
     OPT(attributes, STRINGS, .dflt = "mail", .min = 1, .max = 32,
-        .doc = "Of the entries that alias_filter finds, the first of these attributes that is there; "
-               "all of its values are targets."),
+        .doc = "Of the entries that alias_filter finds, the first of these attributes that is "
+               "there; all of its values are targets."),
     OPT(connections, INT, .dflt = "2", .min = 1, .max = 32,
-        .doc = "Connections at a time, of each worker. Each takes one of server.offload_threads while "
-               "it waits for the server."),
+        .doc = "Connections at a time, of each worker. Each takes one of server.offload_threads "
+               "while it waits for the server."),
     OPT(connect_timeout, DURATION, .dflt = "5s", .min = 100000, .max = POSTERN_MINUTES(5),
         .doc = "How long to wait for a connection to one server."),
     OPT(timeout, DURATION, .dflt = "10s", .min = 100000, .max = POSTERN_MINUTES(5),

@@ -1,5 +1,5 @@
-/* mapfile.c: see mapfile.h. The format is that of core/route/alias-lmdb.h: a name as key, the targets with
- * a NUL behind each as value, and an entry that says which version this is. */
+/* mapfile.c: see mapfile.h. The format is that of core/route/alias-lmdb.h: a name as key, the
+ * targets with a NUL behind each as value, and an entry that says which version this is. */
 #include "mapfile.h"
 
 #include <errno.h>

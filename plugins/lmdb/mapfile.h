@@ -1,5 +1,5 @@
-/* mapfile.h: one LMDB file, made by `postern map build`: opened, looked things up in, and replaced when
- * another one stands in its place. */
+/* mapfile.h: one LMDB file, made by `postern map build`: opened, looked things up in, and replaced
+ * when another one stands in its place. */
 #ifndef MAPFILE_H
 #define MAPFILE_H
 
@@ -22,7 +22,7 @@ uint64_t mapfile_count(const struct mapfile *m);
 /* 0: calls found with the texts, borrowed from the file, at most POSTERN_LOOKUP_VALUES_MAX;
  * -ENOENT; -EIO with a sentence. */
 typedef void mapfile_found(void *ctx, const char *const *values, size_t n);
-int mapfile_get(const struct mapfile *m, const char *key, mapfile_found *found, void *ctx, char *why,
-            size_t why_size);
+int mapfile_get(const struct mapfile *m, const char *key, mapfile_found *found, void *ctx,
+                char *why, size_t why_size);
 
 #endif

@@ -11,7 +11,7 @@ static int check_style(const struct settings *set, char *why, size_t why_size)
 {
     const char *key = set->header_control != CONTROL_ALL ? "header_control"
         : set->headers != HEADERS_TOP                    ? "headers"
-        : set->default_to                                ? "default_to"
+        : set->vmsdef_to                                 ? "vmsdef_to"
         : set->jacket_local                              ? "jacket_local"
         : set->reply_control.n                           ? "reply_control"
                                                          : NULL;

@@ -212,15 +212,15 @@ int folder_place(const struct settings *set, const char *folder, struct user *us
     return r;
 }
 
-/* What stands before the first placeholder is the operator's to make. */
-int folder_parents(const struct settings *set, const char *path)
+/* What stands before the first placeholder is the operator's to make, and a home, too. */
+int folder_parents(const struct settings *set, const struct user *user, const char *path)
 {
     char copy[PATH_MAX];
     size_t fixed;
 
     if (!set->mailbox || strlen(path) >= sizeof copy)
         return 0;
-    fixed = folder_at_home(set) ? 0 : strcspn(set->mailbox, "{");
+    fixed = folder_at_home(set) ? strlen(user->home) : strcspn(set->mailbox, "{");
     memcpy(copy, path, strlen(path) + 1);
     for (char *p = copy + 1; (p = strchr(p, '/')); p++) {
         *p = '\0';

@@ -35,6 +35,6 @@ int folder_path(const struct settings *set, const struct user *user, const char 
 int folder_place(const struct settings *set, const char *folder, struct user *user);
 /* Makes what is missing of the folders above a place, as far as it was the pattern that named
  * them. 0 or -errno. */
-int folder_parents(const struct settings *set, const char *path);
+int folder_parents(const struct settings *set, const struct user *user, const char *path);
 
 #endif

@@ -64,16 +64,19 @@ static const struct postern_option options[] = {
                "as \"from\"; then the rest of Resent-Reply-To, Resent-From, Reply-To, From, "
                "Resent-Sender, Sender, Return-Path."),
     OPT(use_x_vms, BOOL, .dflt = "true",
-        .doc = "VMS style: take To and CC from X-VMS-To and X-VMS-CC where they are there."),
-    OPT(default_to, BOOL, .dflt = "false",
+        .doc = "VMS style: take the lines To and CC from X-VMS-To and X-VMS-CC if they are there."),
+    OPT(use_rfc822_to, BOOL, .dflt = "true",
+        .doc = "VMS style: take them from To and Cc where X-VMS-To and X-VMS-CC say nothing; or "
+               "else To is the user's name, and CC is empty."),
+    OPT(vmsdef_to, BOOL, .dflt = "false",
         .doc = "VMS style: To is the user's name, whatever the message says."),
     OPT(jacket_local, BOOL, .dflt = "false",
         .doc = "VMS style: write SMTP%\"user@host\" also for users of this place, not only their "
                "names."),
     OPT(notify, STRINGS, .max = NOTIFY_ARGS_MAX,
-        .doc = "Command that is told of new mail: a program's absolute path and its arguments, with "
-               "{user}, {recipient}, {sender}, {folder}, {mailbox} and {id} filled in; without a "
-               "shell."),
+        .doc = "Command that is told of new mail: a program's absolute path and its arguments, "
+               "with {user}, {recipient}, {sender}, {folder}, {mailbox} and {id} filled in; "
+               "without a shell."),
     OPT(notify_timeout, DURATION, .dflt = "10s", .min = POSTERN_SECONDS(1), .max = POSTERN_HOURS(1),
         .doc = "After this it is ended."),
     {.key = NULL},

@@ -3,6 +3,7 @@
  *   local-mbox.c   options, open, deliver, cancel, close
  *   queue.c        who waits for which mailbox; on the loop
  *   append.c       a batch of messages into one mailbox, all or none of each; on a thread
+ *   message.c      one message, read, presented and converted; on a thread
  *   mbox.c         the file: opening it safely, writing, undoing, making durable
  *   undo.c         what is noted so that a killed worker's piece can be taken out again
  *   maildir.c      the same for a folder of files
@@ -45,7 +46,7 @@ struct settings {
     int64_t     style;          /* enum style          */
     int64_t     header_control; /* enum header_control */
     int64_t     headers;        /* enum headers_place  */
-    int64_t     use_x_vms, default_to, jacket_local;
+    int64_t     use_x_vms, use_rfc822_to, vmsdef_to, jacket_local;
     int64_t     notify_timeout;
     struct postern_strings reply_control, notify;
 };

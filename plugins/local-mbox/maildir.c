@@ -40,8 +40,10 @@ static int open_folder(int at, const char *name, const struct user *user, int ma
 {
     int fd = openat(at, name, FOLDER_FLAGS), r;
 
-    if (fd >= 0 || errno != ENOENT || !make)
-        return fd >= 0 ? fd : -errno;
+    if (fd >= 0)
+        return fd;
+    if (errno != ENOENT || !make)
+        return -errno;
     if (mkdirat(at, name, FOLDER_MODE) < 0 && errno != EEXIST)
         return -errno;
     fd = openat(at, name, FOLDER_FLAGS);
@@ -143,7 +145,7 @@ static int open_all(struct maildir *m, const struct settings *set)
     if (folder_at_home(set))
         r = privilege_take(&m->privilege, &m->user);
     if (!r && make)
-        r = folder_parents(set, m->user.root);
+        r = folder_parents(set, &m->user, m->user.root);
     if (r < 0)
         return r;
     root = open_folder(AT_FDCWD, m->user.root, &m->user, make, &made);

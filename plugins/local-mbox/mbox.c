@@ -151,7 +151,7 @@ int mbox_open(struct mbox *m, const struct settings *set, const struct user *use
               struct problem *reterr)
 {
     char left[LOCK_LEFT_MAX] = "";
-    int r = folder_parents(set, user->path);
+    int r = folder_parents(set, user, user->path);
 
     memcpy(m->path, user->path, sizeof m->path);
     m->fd = m->dot.fd = m->undo.fd = -1;

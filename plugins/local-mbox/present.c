@@ -111,10 +111,11 @@ static void add_value(struct text *t, const char *value, size_t len)
     }
 }
 
+/* f NULL: an empty one. */
 static void add_line(struct text *t, const char *label, const struct postern_field *f)
 {
     adds(t, label);
-    if (f->name)
+    if (f && f->name)
         add_value(t, f->value, f->value_len);
     adds(t, "\r\n");
 }
@@ -213,20 +214,31 @@ static void add_from(struct text *t, const struct present_from *from, const stru
     adds(t, "\r\n");
 }
 
+/* Which field To or CC is taken from; NULL: from none. */
+static const struct postern_field *addressed(const struct settings *set,
+                                             const struct postern_field *x_vms,
+                                             const struct postern_field *rfc822)
+{
+    if (set->use_x_vms && x_vms->name)
+        return x_vms;
+    return set->use_rfc822_to ? rfc822 : NULL;
+}
+
 /* The lines of VMS MAIL, and the empty line behind them. */
 static void add_vms_head(struct text *t, const struct present_from *from, const struct known *k)
 {
     const struct settings *set = from->set;
+    const struct postern_field *to = set->vmsdef_to ? NULL : addressed(set, &k->x_to, &k->to);
 
     add_from(t, from, k);
-    if (set->default_to) {
+    if (to) {
+        add_line(t, "To:\t", to);
+    } else {
         adds(t, "To:\t");
         adds(t, from->user);
         adds(t, "\r\n");
-    } else {
-        add_line(t, "To:\t", set->use_x_vms && k->x_to.name ? &k->x_to : &k->to);
     }
-    add_line(t, "CC:\t", set->use_x_vms && k->x_cc.name ? &k->x_cc : &k->cc);
+    add_line(t, "CC:\t", addressed(set, &k->x_cc, &k->cc));
     add_line(t, "Subj:\t", &k->subject);
     adds(t, "\r\n");
 }

@@ -134,6 +134,7 @@ int account_find(const struct settings *set, uid_t uid, struct account *ret, cha
         return r;
     ret->other = ret->uid != uid || set->group != NULL;
     if (ret->other && (r = find_groups(ret)) < 0)
-        snprintf(why, why_size, "user: \"%s\" is in more than %u groups", ret->name, ACCOUNT_GROUPS_MAX);
+        snprintf(why, why_size, "user: \"%s\" is in more than %u groups", ret->name,
+                 ACCOUNT_GROUPS_MAX);
     return r;
 }

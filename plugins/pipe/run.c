@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "message.h"
 #include "../common/spawn.h"
+#include "message.h"
 
 #define READ_MAX    (64u * 1024) /* of output, at once: as much as a pipe holds */
 #define DRAIN_READS 32           /* at the end of a command: a pipe may have been made larger */

@@ -207,12 +207,10 @@ static void refuse_by_rule(struct smtpin_session *s, const char *rcpt,
     refuse_rcpt(s, rcpt, code, verdict->text[0] ? verdict->text : "Refused");
 }
 
-/* Asks the router. 1: it may be accepted from this client; 0: it was refused. */
-static int admit(struct smtpin_session *s, const char *rcpt)
+/* What the router said of it. 1: it may be accepted from this client; 0: it was refused. */
+static int judge(struct smtpin_session *s, const char *rcpt, int r,
+                 const struct postern_verdict *verdict)
 {
-    struct postern_verdict verdict = { .size = sizeof verdict };
-    int r = s->in->v->route_check(s->in->host, s->sender, rcpt, &verdict);
-
     if (r == -EINVAL) {
         refuse_rcpt(s, rcpt, "501 5.1.3", "Bad recipient address");
         return 0;
@@ -221,7 +219,7 @@ static int admit(struct smtpin_session *s, const char *rcpt)
         refuse_rcpt(s, rcpt, "451 4.3.0", "Cannot say where it goes now, try again later");
         return 0;
     }
-    switch (verdict.kind) {
+    switch (verdict->kind) {
     case POSTERN_VERDICT_ANYONE:
         return 1;
     case POSTERN_VERDICT_RELAY:
@@ -230,7 +228,7 @@ static int admit(struct smtpin_session *s, const char *rcpt)
         refuse_relay(s, rcpt);
         return 0;
     default: /* also a kind that we do not know: never accept what is not understood */
-        refuse_by_rule(s, rcpt, &verdict);
+        refuse_by_rule(s, rcpt, verdict);
         return 0;
     }
 }
@@ -251,6 +249,44 @@ static void add_rcpt(struct smtpin_session *s, const char *rcpt)
         s->rcpts++;
         SMTPIN_SAY(s, "250 2.1.5 Ok");
     }
+}
+
+static void on_verdict(void *ctx, int result, const struct postern_verdict *verdict)
+{
+    struct smtpin_session *s = ctx;
+
+    s->calling = 0;
+    s->ask_id = 0;
+    if (!s->stream) {
+        smtpin_session_gone(s);
+        return;
+    }
+    s->state = SMTPIN_COMMAND;
+    s->rearm = 1;
+    if (judge(s, s->asked, result, verdict))
+        add_rcpt(s, s->asked);
+    smtpin_session_run(s);
+}
+
+/* Mostly the router knows; if not, commands behind this one wait until it has found out. */
+static void ask_router(struct smtpin_session *s, const char *rcpt)
+{
+    const struct postern_services *v = s->in->v;
+    struct postern_verdict verdict = { .size = sizeof verdict };
+    int r = v->route_check(s->in->host, s->sender, rcpt, &verdict);
+
+    if (r == -EAGAIN && POSTERN_HAS(v, route_ask)) {
+        memcpy(s->asked, rcpt, strlen(rcpt) + 1);
+        r = v->route_ask(s->in->host, s->sender, s->asked, on_verdict, s, &s->ask_id);
+        if (r == 0) {
+            s->state = SMTPIN_ASKING;
+            s->calling = 1;
+            s->rearm = 1;
+            return;
+        }
+    }
+    if (judge(s, rcpt, r, &verdict))
+        add_rcpt(s, rcpt);
 }
 
 static void on_rcpt(struct smtpin_session *s, struct smtpin_span args)
@@ -278,8 +314,7 @@ static void on_rcpt(struct smtpin_session *s, struct smtpin_span args)
         SMTPIN_SAY(s, "452 4.5.3 Too many recipients");
         return;
     }
-    if (admit(s, rcpt))
-        add_rcpt(s, rcpt);
+    ask_router(s, rcpt);
 }
 
 /* --- the rest --- */

@@ -68,6 +68,8 @@ static void session_free(struct smtpin_session *s)
     if (s->next)
         s->next->link = s->link;
     s->in->v->submit_free(s->submit);
+    if (s->ask_id)
+        s->in->v->forget(s->in->host, s->ask_id);
     free(s);
 }
 

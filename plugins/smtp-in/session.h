@@ -21,6 +21,7 @@ enum smtpin_state {
     SMTPIN_HANDSHAKE, /* TLS                                                                      */
     SMTPIN_CONTENT,   /* after 354                                                                */
     SMTPIN_ROOM,      /* after 354, the spool asked us to wait                                    */
+    SMTPIN_ASKING,    /* after RCPT, until the router has found out                               */
     SMTPIN_COMMIT,    /* after the end of data, until the message is durable                      */
     SMTPIN_OVER       /* the connection is to be closed                                           */
 };
@@ -57,6 +58,8 @@ struct smtpin_session {
     char                 helo[SMTPIN_HELO_MAX + 1]; /* "": not said                               */
     char                 sender[POSTERN_ADDRESS_MAX + 1];
     char                 rcpt[POSTERN_ADDRESS_MAX + 1]; /* the first one                          */
+    char                 asked[POSTERN_ADDRESS_MAX + 1]; /* the one that is asked about */
+    uint64_t             ask_id;
 };
 
 /* --- session.c --- */

@@ -229,11 +229,55 @@ static void end_submits(struct fakehost *h)
 
 /* --- the router --- */
 
+static void verdict_of(struct fakehost *h, const char *rcpt, struct postern_verdict *ret)
+{
+    struct scripted *s = fake_scripted(h, 'v', rcpt);
+
+    memset(ret, 0, sizeof *ret);
+    if (s)
+        *ret = s->verdict;
+    else
+        ret->kind = POSTERN_VERDICT_ANYONE;
+    ret->size = sizeof *ret;
+}
+
+struct route_question {
+    postern_verdict_cb *cb;
+    char rcpt[]; /* as it was when it was asked */
+};
+
+static void run_route_ask(struct fakehost *h, struct pending *p)
+{
+    struct route_question *q = p->object;
+    struct postern_verdict verdict;
+    int r = fake_failure(h, FAKEHOST_ROUTE_ASK);
+
+    verdict_of(h, q->rcpt, &verdict);
+    q->cb(p->ctx, r, r < 0 ? NULL : &verdict);
+}
+
+static int fake_route_ask(postern_host *door, const char *sender, const char *rcpt,
+                          postern_verdict_cb *cb, void *ctx, uint64_t *ret_id)
+{
+    struct fakehost *h = door->fake;
+    struct route_question *q = fake_keep(h, sizeof *q + strlen(rcpt) + 1);
+    struct pending *p = fake_later(h, FAKEHOST_ROUTE_ASK, 0, run_route_ask);
+
+    fake_on_loop(h, "route_ask");
+    if (!sender)
+        fake_complain(h, "route_ask: no sender");
+    q->cb = cb;
+    strcpy(q->rcpt, rcpt);
+    p->object = q;
+    p->ctx = ctx;
+    *ret_id = p->id;
+    return 0;
+}
+
 static int fake_route_check(postern_host *door, const char *sender, const char *rcpt,
                             struct postern_verdict *ret)
 {
     struct fakehost *h = door->fake;
-    struct scripted *s = fake_scripted(h, 'v', rcpt);
     int r = fake_failure(h, FAKEHOST_ROUTE_CHECK);
 
     fake_on_loop(h, "route_check");
@@ -241,12 +285,7 @@ static int fake_route_check(postern_host *door, const char *sender, const char *
         fake_complain(h, "route_check: no sender, or the verdict has no size");
     if (r < 0)
         return r;
-    memset(ret, 0, sizeof *ret);
-    if (s)
-        *ret = s->verdict;
-    else
-        ret->kind = POSTERN_VERDICT_ANYONE;
-    ret->size = sizeof *ret;
+    verdict_of(h, rcpt, ret);
     return 0;
 }
 
@@ -310,6 +349,7 @@ struct job_view {
     char *id, *sender, *destination, *client;
     char **rcpts, **originals, **next_hops, **params; /* end in NULL */
     uint32_t *next_hop_flags;
+    int released;
     struct postern_content content;
     uint32_t flags;
 };
@@ -381,6 +421,13 @@ static const char *fake_job_next_hop(const postern_job *j, size_t i)
     while (*hops && i--)
         hops++;
     return *hops;
+}
+
+static int fake_job_released(const postern_job *j, size_t i)
+{
+    struct job_view *v = view_of(j, "job_released");
+
+    return i < j->n && v->released;
 }
 
 static uint32_t fake_job_next_hop_flags(const postern_job *j, size_t i)
@@ -518,6 +565,7 @@ static struct postern_job *new_job(struct fakehost *h, const struct fakehost_job
     v->originals = copy_list(from->originals ? from->originals : from->rcpts);
     v->next_hops = copy_list(from->next_hops);
     copy_flags(v, from->next_hop_flags);
+    v->released = from->released;
     v->params = copy_list(from->params);
     v->content.h = h;
     v->content.data = fake_alloc(from->content_len);
@@ -618,6 +666,7 @@ void fake_mail_services(struct postern_services *v)
     v->job_destination = fake_job_destination;
     v->job_next_hop = fake_job_next_hop;
     v->job_next_hop_flags = fake_job_next_hop_flags;
+    v->job_released = fake_job_released;
     v->job_param = fake_job_param;
     v->job_flags = fake_job_flags;
     v->job_content = fake_job_content;
@@ -634,4 +683,5 @@ void fake_mail_services(struct postern_services *v)
     v->submit_commit = fake_submit_commit;
     v->submit_free = fake_submit_free;
     v->route_check = fake_route_check;
+    v->route_ask = fake_route_ask;
 }

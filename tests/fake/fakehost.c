@@ -295,7 +295,7 @@ static int fake_offload(postern_host *door, int (*work)(void *ctx), postern_done
 static int forgettable(const struct pending *p)
 {
     return p->kind == FAKEHOST_AFTER || p->kind == FAKEHOST_RESOLVE_MX ||
-        p->kind == FAKEHOST_RESOLVE_HOST;
+        p->kind == FAKEHOST_RESOLVE_HOST || p->kind == FAKEHOST_ROUTE_ASK;
 }
 
 static void fake_forget(postern_host *door, uint64_t id)

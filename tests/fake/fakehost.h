@@ -85,6 +85,7 @@ enum fakehost_call {
     FAKEHOST_TLS_NEW,
     FAKEHOST_RESOLVE_MX,    /* what the call returns */
     FAKEHOST_RESOLVE_HOST,
+    FAKEHOST_ROUTE_ASK,     /* what the callback gets */
     FAKEHOST_CALLS
 };
 /* After `skip` more calls of that kind the next one fails with err (-errno), once. */
@@ -187,6 +188,7 @@ struct fakehost_job { /* NULL members: "" or none; lists end in NULL */
     uint32_t           flags;
     const char        *client;
     const char *const *originals; /* NULL: as rcpts */
+    int                released;  /* all recipients were on hold, and an operator released them */
 };
 /* Hands the plugin a job. *ret_result (may be NULL) is what deliver returned; when that is <0 the
  * plugin must have settled none. The job stays the test's until fakehost_close. */
@@ -207,9 +209,9 @@ void fakehost_addresses(struct fakehost *h, const char *name, int result, const 
 
 /* --- questions: the test is the core --- */
 
-/* Asks the plugin's directory; NULL local and domain: those of the key. *ret_result (may be NULL) is
- * what lookup returned; when that is <0 the plugin must not answer. The question stays the test's
- * until fakehost_close, which complains of one that has no answer. */
+/* Asks the plugin's directory; NULL local and domain: those of the key. *ret_result (may be NULL)
+ * is what lookup returned; when that is <0 the plugin must not answer. The question stays the
+ * test's until fakehost_close, which complains of one that has no answer. */
 postern_lookup *fakehost_lookup(struct fakehost *h, uint32_t kind, const char *key,
                                 const char *local, const char *domain, int *ret_result);
 /* What it answered; 1: nothing yet. Values are joined with ", ". */

@@ -2,7 +2,7 @@
 import os
 import pwd
 
-from harness.base import free_port, wait_for
+from harness.base import POSTERN, free_port, wait_for
 from harness.mail import Report, message
 from harness.peers import SmtpPeer
 
@@ -38,7 +38,7 @@ def rule(domain, hop):
                                    "next_hops": [hop], "accept_from": "anyone"}]}}
 
 
-def test_T_85_an_alias_reaches_all_that_it_names(new_gateway, peer):
+def test_T_85_U_67_an_alias_reaches_all_that_it_names(new_gateway, peer):
     server = peer()
     aliases = Aliases(new_gateway, """
 ! the sales people
@@ -60,7 +60,7 @@ postmaster: ann;
     gw.wait_mail("ann", 2)
 
 
-def test_U_64_forwarding_keeps_one_header_block_and_counts_hops(new_gateway, peer):
+def test_U_64_U_65_forwarding_keeps_one_header_block_and_counts_hops(new_gateway, peer):
     server = peer()
     gw = Aliases(new_gateway, "gone: bob@remote.test;\n", rule("remote.test", server.hop)).start()
     gw.send("joe@client.test", "gone@local.test", message("moved", headers=["X-Mark: one"]))
@@ -298,3 +298,54 @@ def test_route_tells_each_place_with_its_reasons(new_gateway):
     text = aliases.gw.cli("route", "--no-color", "sales@local.test").stdout
     assert f"=> alias ({aliases.path}:1) for 2 places" in text
     assert "=> transport smtp-out, next hops: [192.0.2.1]" in text
+
+
+def test_T_92_an_alias_is_reached_from_every_entry(new_gateway, folder):
+    gw = Aliases(new_gateway, "sales: ann;\nstaff:: boss@local.test, @DIR@/staff.lis;\n")
+    gw.file("staff.lis", "ann\n")
+    gw = gw.start()
+    sendmail = os.path.join(folder, "sendmail")
+    os.symlink(POSTERN, sendmail)
+    letter = b"Subject: by %s\n\nHello.\n"
+    gw.send("joe@client.test", ["sales@local.test"], message("by SMTP"))
+    gw.send("joe@client.test", ["staff@local.test"], message("by SMTP to the list"))
+    gw.cli("send", "-f", "joe@local.test", "sales@local.test", stdin=letter % b"send")
+    gw.cli("send", "-f", "joe@local.test", "staff@local.test", stdin=letter % b"send to the list")
+    # As a user types it, without a domain.
+    gw.cli("-f", "joe@local.test", "sales", stdin=letter % b"sendmail", program=sendmail)
+    gw.cli("-f", "joe@local.test", "-t", program=sendmail,
+           stdin=b"To: staff\n" + letter % b"sendmail -t")
+    subjects = {"by SMTP", "by SMTP to the list", "by send", "by send to the list", "by sendmail",
+                "by sendmail -t"}
+    mails = gw.wait_mail("ann", len(subjects))
+    assert {m["Subject"] for m in mails} == subjects
+    owners = {m["Subject"]: m["Return-Path"] for m in mails}
+    assert owners["by SMTP to the list"] == owners["by sendmail -t"] == "<boss@local.test>"
+    assert owners["by send"] == "<joe@local.test>"
+    gw.wait_empty()
+
+
+def test_T_100_T_37_a_virtual_domain_has_aliases_of_its_own(new_gateway, peer):
+    server = peer()
+    hosts = {"routing": {"virtual_domains": ["museum.test", "shop.test"]}}
+    gw = Aliases(new_gateway, "info@museum.test: ann, curator@remote.test;\n"
+                              "info@shop.test: bob;\ninfo: carol;\n",
+                 hosts, rule("remote.test", server.hop)).start()
+    gw.send("joe@client.test", ["info@Museum.Test"], message("old things"))
+    gw.send("joe@client.test", ["info@shop.test"], message("new things"))
+    gw.send("joe@client.test", ["info@local.test"], message("things"))
+    assert [m["Subject"] for m in gw.wait_mail("ann")] == ["old things"]
+    assert [m["Subject"] for m in gw.wait_mail("bob")] == ["new things"]
+    assert [m["Subject"] for m in gw.wait_mail("carol")] == ["things"]
+    assert server.wait_messages(1)[0].rcpts == ["curator@remote.test"]
+    gw.wait_empty()
+
+
+def test_U_66_a_forward_may_wear_the_jacket(new_gateway, peer):
+    server = peer()
+    gw = Aliases(new_gateway, 'gone: SMTP%"bob@remote.test";\nmoved: bob@remote.test;\n',
+                 rule("remote.test", server.hop)).start()
+    gw.send("joe@client.test", ["gone@local.test"], message())
+    gw.send("joe@client.test", ["moved@local.test"], message())
+    assert [m.rcpts for m in server.wait_messages(2)] == [["bob@remote.test"]] * 2
+    gw.wait_empty()

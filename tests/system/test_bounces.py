@@ -89,7 +89,7 @@ def test_eight_bit_headers_come_back_in_a_report_that_says_so(gateway, peer, to)
     gw.wait_empty()
 
 
-def test_what_cannot_be_returned_goes_to_the_postmaster(new_gateway, peer, to):
+def test_C_21_what_cannot_be_returned_goes_to_the_postmaster(new_gateway, peer, to):
     server = peer(lambda session, verb, line: "550 5.1.1 no" if verb == "RCPT" else None)
     gw = new_gateway(users(), to(server.hop, "remote.test"))
     make_mailboxes(gw, "postmaster")

@@ -20,7 +20,7 @@ def test_the_exchanger_of_the_domain_gets_the_message(gateway, names, peer):
     assert "mx.example.test" in done["remote"]
 
 
-def test_the_better_exchanger_is_tried_first_and_the_other_takes_over(gateway, names, peer):
+def test_U_36_C_17_the_better_exchanger_is_tried_first_and_the_other_takes_over(gateway, names, peer):
     server = peer()
     # Nobody listens on 127.0.0.2; the server is bound to 127.0.0.1.
     ns = names({"example.test": "@ MX 20 second\n@ MX 10 first\nfirst A 127.0.0.2\n"

@@ -48,20 +48,26 @@ def test_dovecot_reads_it(gateway, folder):
     gw = gateway(local(folders="yes"))
     gw.send("ann@client.test", ["bob@local.test", "bob+LISTS@local.test"], message("hello"))
     gw.wait_empty()
-    me = pwd.getpwuid(os.getuid())
+    # Dovecot reads no mail as root: it gets a copy that is somebody's.
+    reader = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    copy = shutil.copytree(os.path.join(gw.mail, "bob"), os.path.join(folder, "copy"))
+    if os.getuid() == 0:
+        os.chmod(folder, 0o711)
+        for path in [copy, *glob.glob(copy + "/**", recursive=True, include_hidden=True)]:
+            os.chown(path, reader.pw_uid, reader.pw_gid)
     conf = os.path.join(folder, "dovecot.conf")
     with open(conf, "w", encoding="utf-8") as file:
-        file.write(f"mail_location = maildir:{gw.mail}/bob\nbase_dir = {folder}/dovecot\n"
-                   f"mail_uid = {me.pw_uid}\nmail_gid = {me.pw_gid}\nfirst_valid_uid = 0\n"
+        file.write(f"mail_location = maildir:{copy}\nbase_dir = {folder}/dovecot\n"
+                   f"mail_uid = {reader.pw_uid}\nmail_gid = {reader.pw_gid}\n"
                    "first_valid_gid = 0\nlog_path = /dev/stderr\n")
     for name in ("INBOX", "LISTS"):
-        done = subprocess.run([doveadm, "-c", conf, "-o", f"home={folder}", "fetch",
+        done = subprocess.run([doveadm, "-c", conf, "-o", f"home={copy}", "fetch",
                                "hdr.subject", "mailbox", name], capture_output=True, text=True,
-                              check=False)
+                              check=False, env=dict(os.environ, USER=reader.pw_name, HOME=copy))
         assert "hello" in done.stdout, done.stderr
 
 
-def test_t84_folders_of_users(gateway):
+def test_T84_folders_of_users(gateway):
     gw = gateway(local(folders="yes"))
     for tag in ("", "+LISTS", "+lists", "+news-2026"):
         gw.send("ann@client.test", f"bob{tag}@local.test", message(f"to {tag}"))
@@ -77,7 +83,7 @@ def test_t84_folders_of_users(gateway):
 @pytest.mark.parametrize("folders, there, where", [
     ("no", True, "inbox"), ("existing", True, "folder"), ("existing", False, "inbox"),
     ("yes", False, "folder")])
-def test_t43_whether_folders_are_delivered_to(gateway, folders, there, where):
+def test_T43_whether_folders_are_delivered_to(gateway, folders, there, where):
     gw = gateway(local(folders=folders))
     if there:
         mailbox.Maildir(os.path.join(gw.mail, "bob")).add_folder("LISTS")
@@ -142,7 +148,7 @@ def test_what_root_makes_is_the_users(gateway, folder):
 @pytest.mark.parametrize("kind", ["maildir", "mbox"])
 @pytest.mark.parametrize("full, event, status", [
     ("defer", "deliver.deferred", "4.2.2"), ("refuse", "deliver.failed", "5.2.2")])
-def test_t79_a_full_mailbox(gateway, kind, full, event, status):
+def test_T79_a_full_mailbox(gateway, kind, full, event, status):
     gw = gateway(local(format=kind, max_messages=2, full=full), {"queue": {"retry": ["1h"]}})
     for i in range(2):
         gw.send("ann@client.test", "bob@local.test", message(f"{i}"))
@@ -153,7 +159,7 @@ def test_t79_a_full_mailbox(gateway, kind, full, event, status):
     gw.wait_event("deliver.delivered", to="carol@local.test")
 
 
-def test_t79_a_quota_may_be_ignored(gateway):
+def test_T79_a_quota_may_be_ignored(gateway):
     gw = gateway(local(max_messages=1, max_size="1K", quota="ignore"))
     for i in range(3):
         gw.send("ann@client.test", "bob@local.test", message(f"{i}", body="x" * 900 + "\r\n"))
@@ -183,14 +189,17 @@ def test_a_full_disk_defers_until_there_is_room(disk, new_gateway):
 def test_two_workers_deliver_into_one_maildir(gateway):
     gw = gateway(local(), {"server": {"workers": 2}})
     gw.wait_workers(2)
-    for i in range(60):
-        gw.send("ann@client.test", "bob@local.test", message(f"number {i:02}"))
-    gw.wait_settled()
     path = os.path.join(gw.mail, "bob")
-    assert subjects(path) == [f"number {i:02}" for i in range(60)]
+    sent, writers = 0, set()
+    while len(writers) < 2:  # who gets a connection is the kernel's choice
+        assert sent < 3000, "one worker does it all"
+        for _ in range(60):
+            gw.send("ann@client.test", "bob@local.test", message(f"number {sent:04}"))
+            sent += 1
+        gw.wait_settled()
+        writers = {re.search(r"P(\d+)Q", name).group(1) for name in os.listdir(path + "/new")}
+    assert subjects(path) == [f"number {i:04}" for i in range(sent)]
     assert os.listdir(os.path.join(path, "tmp")) == []
-    writers = {re.search(r"P(\d+)Q", name).group(1) for name in os.listdir(path + "/new")}
-    assert len(writers) == 2
 
 
 def test_a_kill_leaves_only_litter_in_tmp(new_gateway):

@@ -15,7 +15,7 @@ def vms(**options):
     return local(style="vms", **options)
 
 
-def test_u09_u10_u11_four_lines_and_the_message_behind(gateway):
+def test_U09_U10_U11_C07_four_lines_and_the_message_behind(gateway):
     gw = gateway(vms())
     gw.send("ann@client.test", "bob@local.test",
             message("hello", headers=["Reply-To: Sales <sales@client.test>", "Cc: eve@client.test"]))
@@ -30,7 +30,7 @@ def test_u09_u10_u11_four_lines_and_the_message_behind(gateway):
     assert body == "Hello.\n"
 
 
-def test_u09_headers_at_the_bottom(gateway):
+def test_U09_headers_at_the_bottom(gateway):
     gw = gateway(vms(headers="bottom", header_control="major"))
     gw.send("ann@client.test", "bob@local.test", message("hello", headers=["X-Odd: 1"]))
     gw.wait_empty()
@@ -40,7 +40,7 @@ def test_u09_headers_at_the_bottom(gateway):
     assert "Subject: hello\n" in headers and "X-Odd" not in headers and "Received" not in headers
 
 
-def test_t77_no_headers(gateway):
+def test_T77_T14_no_headers(gateway):
     gw = gateway(vms(header_control="none"))
     gw.send("ann@client.test", "bob@local.test", message("hello"))
     gw.wait_empty()
@@ -48,7 +48,7 @@ def test_t77_no_headers(gateway):
     assert m.get_payload() == "Hello.\n"
 
 
-def test_u30_nested_quotes_become_cent_signs(gateway):
+def test_U30_U31_nested_quotes_become_cent_signs(gateway):
     gw = gateway(vms())
     gw.send("ann@client.test", "bob@local.test",
             message(sender='"NODE::ANN"@client.test'))
@@ -57,7 +57,7 @@ def test_u30_nested_quotes_become_cent_signs(gateway):
         assert 'From:\tSMTP%"\xa2NODE::ANN\xa2@client.test"\n' in file.read()
 
 
-def test_u76_local_senders_wear_no_jacket(gateway):
+def test_U76_local_senders_wear_no_jacket(gateway):
     gw = gateway(vms())
     gw.send("carol@local.test", "bob@local.test", message(sender="carol@local.test"))
     gw.wait_empty()
@@ -138,7 +138,7 @@ UNLOCKED = {"server": {"sandbox": "off"}}  # the program writes a file of its ow
 
 
 @pytest.mark.parametrize("kind", ["mbox", "maildir"])
-def test_t23_a_command_is_told_of_new_mail(gateway, script, kind):
+def test_T23_T69_T129_a_command_is_told_of_new_mail(gateway, script, kind):
     path, out = script('printf "%s|" "$@" >>OUT; echo >>OUT')
     gw = gateway(local(format=kind, folders="yes", users=USERS,
                        notify=[path, "{user}", "{sender}", "{folder}", "{mailbox}", "$(id); x"]),
@@ -198,14 +198,23 @@ def test_a_command_that_is_not_there_is_logged(gateway):
     assert len(gw.messages(USER)) == 1
 
 
-def test_the_command_is_locked_in_with_the_worker(gateway, script, folder):
-    """With the sandbox it can write where mail is written, and nowhere else."""
-    path, out = script("echo told >OUT")
+def test_the_command_is_locked_in_with_the_worker(gateway, folder):
+    """With the sandbox it can't write where the worker can't, whoever it runs as."""
+    place = os.path.join(folder, "open")
     os.chmod(folder, 0o755)
-    gw = gateway(local(users=USERS, notify=[path]), {"server": {"sandbox": "auto"}})
+    os.mkdir(place)
+    os.chmod(place, 0o777)
+    command = ["/bin/sh", "-c", f"echo told >{place}/told"]
+    gw = gateway(local(users=USERS, notify=command))
     gw.send("ann@client.test", f"{USER}@local.test", message())
     gw.wait_empty()
     if not gw.events("sandbox.on"):
         pytest.skip("this kernel has no Landlock")
-    gw.wait_event("notify.failed")
-    assert lines(out) == []
+    (event,) = gw.wait_event("notify.failed")
+    assert "it ended with code" in " ".join(event.values())
+    assert os.listdir(place) == []
+    gw.stop()
+    gw.configure(local(users=USERS, notify=command), UNLOCKED)
+    gw.start()
+    gw.send("ann@client.test", f"{USER}@local.test", message())
+    wait_for("the same without the sandbox", lambda: os.listdir(place))

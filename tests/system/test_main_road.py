@@ -69,7 +69,7 @@ def test_recipients_with_one_next_hop_travel_in_one_transaction(gateway, peer, t
     assert len(server.messages()) == 1
 
 
-def test_recipients_with_different_next_hops_travel_apart(gateway, peer):
+def test_U_41_recipients_with_different_next_hops_travel_apart(gateway, peer):
     here, there = peer(), peer()
     gw = gateway({"routing": {"rules": [
         {"domain": "here.test", "transport": "smtp-out", "next_hops": [here.hop]},

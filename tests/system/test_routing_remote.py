@@ -3,6 +3,8 @@
 The gateway knocks on one port, that of the peers; addresses 127.0.0.1, .2, ... tell them apart, and
 nobody listens on those that a test does not give to a peer.
 """
+import os
+
 import pytest
 
 from harness.mail import message
@@ -35,7 +37,7 @@ ZONES = {
 }
 
 
-def test_U_42_outside_the_zone_goes_to_the_gateway(gateway, names, peer):
+def test_U_42_U_43_C_13_C_14_outside_the_zone_goes_to_the_gateway(gateway, names, peer):
     server = peer()
     gw = gateway(at(names(ZONES), server.port),
                  routing(zones=[{"zone": "dec.test", "gateway": "relay.dec.test"}]))
@@ -115,7 +117,7 @@ def test_T_25_gateways_know_domains_that_dns_does_not(gateway, names, peer):
     assert sorted(one.rcpts) == ["u@a.uucp.bitnet", "v@virtual"]
 
 
-def test_T_11_the_hub_gets_what_cannot_be_resolved(gateway, names, peer):
+def test_T_11_T_48_T_99_the_hub_gets_what_cannot_be_resolved(gateway, names, peer):
     server = peer()
     gw = gateway(at(names(ZONES), server.port),
                  routing(forwarders={"unresolvable": "gate.dec.test"}))
@@ -135,7 +137,7 @@ def test_T_38_the_hub_comes_after_exchangers_that_are_not_there(gateway, names, 
     assert "gate.dec.test" in remote_of(gw, "v@far.test")
 
 
-def test_T_12_T_13_the_hub_gets_local_and_remote_mail_but_for_exceptions(gateway, names, peer):
+def test_T_12_T_13_T_49_T_99_the_hub_gets_all_but_for_exceptions(gateway, names, peer):
     server = peer()
     gw = gateway(at(names(ZONES), server.port),
                  routing(forwarders={"remote": "gate.dec.test", "local": "gate.dec.test",
@@ -150,7 +152,7 @@ def test_T_12_T_13_the_hub_gets_local_and_remote_mail_but_for_exceptions(gateway
     assert len(gw.messages("smith")) == 1
 
 
-def test_U_37_own_exchangers_and_hosts_are_part_of_every_look_up(gateway, names, peer):
+def test_U_37_C_10_own_exchangers_and_hosts_are_part_of_every_look_up(gateway, names, peer):
     server = peer()
     gw = gateway(at(names(ZONES), server.port,
                     local_mx=[{"domain": "crow.invalid", "host": "merlin.invalid",
@@ -179,3 +181,18 @@ def test_U_50_exchangers_that_are_behind_a_firewall_are_passed_by(gateway, names
     gw.send("ann@client.test", "u@fan.test", message())
     gw.wait_empty()
     assert "outside.fan.test" in remote_of(gw, "u@fan.test")
+
+
+def test_T_16_T_99_users_whom_nobody_knows_go_to_another_host(gateway, folder, names, peer):
+    server = peer()
+    users = os.path.join(folder, "passwd")
+    with open(users, "w", encoding="utf-8") as file:
+        file.write("ann:x:1:1:Ann Bee:/:\n")
+    os.chmod(folder, 0o755)  # for workers that are somebody else
+    gw = gateway(at(names(ZONES), server.port),
+                 {"directories": {"people": {"plugin": "passwd", "file": users}}},
+                 routing(users=["people"], unknown_user="*@far.test"))
+    gw.send("joe@client.test", ["ann@local.test", "eve@local.test"], message())
+    gw.wait_empty()
+    assert len(gw.messages("ann")) == 1
+    assert [m.rcpts for m in server.messages()] == [["eve@far.test"]]

@@ -32,7 +32,7 @@ static void assert_piece(const char *piece, size_t len, const char *expected)
     assert_memory_equal(piece, expected, len);
 }
 
-static void mailboxes_are_taken_apart(void **state)
+static void U_21_U_22_mailboxes_are_taken_apart(void **state)
 {
     static const struct {
         const char *text;
@@ -288,7 +288,7 @@ static void random_text_never_confuses_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mailboxes_are_taken_apart),
+        cmocka_unit_test(U_21_U_22_mailboxes_are_taken_apart),
         cmocka_unit_test(what_is_wrong_is_said_with_its_place),
         cmocka_unit_test(a_nul_inside_is_no_end),
         cmocka_unit_test(each_limit_holds_at_its_value),

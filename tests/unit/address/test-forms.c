@@ -11,7 +11,7 @@ static const char *form(const struct address_forms *f, enum address_form which)
     return f->forms[which].text ? f->forms[which].text : "-";
 }
 
-static void each_kind_is_told_from_the_others(void **state)
+static void U_32_each_kind_is_told_from_the_others(void **state)
 {
     static const struct {
         const char *text, *kind, *smtp, *decnet, *mr, *vms;
@@ -163,7 +163,7 @@ static void what_is_no_address_says_why_and_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_is_told_from_the_others),
+        cmocka_unit_test(U_32_each_kind_is_told_from_the_others),
         cmocka_unit_test(roads_and_alphabets_are_shown_where_there_are_any),
         cmocka_unit_test(the_steps_are_a_chain),
         cmocka_unit_test(what_is_no_address_says_why_and_where),

@@ -27,7 +27,7 @@ static void assert_unquoted(const char *quoted, const char *plain)
     assert_string_equal(buf, plain);
 }
 
-static void only_what_needs_quotes_gets_them(void **state)
+static void U_22_only_what_needs_quotes_gets_them(void **state)
 {
     (void)state;
     assert_quoted("JONES", "JONES");
@@ -133,7 +133,7 @@ static void any_text_comes_back_as_it_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_what_needs_quotes_gets_them),
+        cmocka_unit_test(U_22_only_what_needs_quotes_gets_them),
         cmocka_unit_test(what_cannot_stand_in_an_address_is_refused),
         cmocka_unit_test(unquoting_takes_quotes_and_backslashes_off),
         cmocka_unit_test(a_buffer_holds_the_text_and_its_nul_or_nothing),

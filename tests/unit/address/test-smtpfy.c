@@ -107,7 +107,7 @@ static void the_seeds_three_steps_are_told(void **state)
                 "decnet.hide: WHARFIN::JOHN -> JOHN@WHARFIN.DNET.EXAMPLE.COM\n");
 }
 
-static void T_124_one_node_is_hidden_below_the_decnet_domain(void **state)
+static void T_124_T_07_T_40_U_33_one_node_is_hidden_below_the_decnet_domain(void **state)
 {
     (void)state;
     CHECK_ALL(postern_address_smtpfy, &tcpware,
@@ -123,7 +123,7 @@ static void T_124_one_node_is_hidden_below_the_decnet_domain(void **state)
               { "MRGATE::JOHN", "\"MRGATE::JOHN\"@HQ.EXAMPLE.COM", 0 });
 }
 
-static void T_125_and_found_below_it_again(void **state)
+static void T_125_U_33_and_found_below_it_again(void **state)
 {
     (void)state;
     CHECK_ALL(
@@ -236,7 +236,7 @@ static int comes_back(const struct postern_address_site *site, const char *text,
 }
 
 /* All words of up to five letters of the nasty alphabet. */
-static void every_short_text_comes_back_as_it_was(void **state)
+static void U_29_every_short_text_comes_back_as_it_was(void **state)
 {
     size_t tried = 0, back = 0;
 
@@ -289,12 +289,12 @@ int main(void)
         cmocka_unit_test(U_28_the_way_back),
         cmocka_unit_test(an_international_domain_is_known_in_both_its_forms),
         cmocka_unit_test(the_seeds_three_steps_are_told),
-        cmocka_unit_test(T_124_one_node_is_hidden_below_the_decnet_domain),
-        cmocka_unit_test(T_125_and_found_below_it_again),
+        cmocka_unit_test(T_124_T_07_T_40_U_33_one_node_is_hidden_below_the_decnet_domain),
+        cmocka_unit_test(T_125_U_33_and_found_below_it_again),
         cmocka_unit_test(a_gateway_below_its_own_decnet_domain_keeps_its_users),
         cmocka_unit_test(U_80_message_routers_senders_are_cut_to_the_user),
         cmocka_unit_test(each_limit_holds_at_its_value),
-        cmocka_unit_test(every_short_text_comes_back_as_it_was),
+        cmocka_unit_test(U_29_every_short_text_comes_back_as_it_was),
         cmocka_unit_test(long_texts_come_back_too),
     };
 

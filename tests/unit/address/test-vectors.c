@@ -104,7 +104,7 @@ static void check_vector(const json_t *v, translate *run)
     assert_int_equal(r, strlen(buf));
 }
 
-static void every_vector_but_message_routers_own_holds(void **state)
+static void U_26_every_vector_but_message_routers_own_holds(void **state)
 {
     const char *top = getenv("POSTERN_TOP_SRCDIR");
     size_t i, ran = 0, passed_over = 0;
@@ -135,7 +135,7 @@ static void every_vector_but_message_routers_own_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_vector_but_message_routers_own_holds),
+        cmocka_unit_test(U_26_every_vector_but_message_routers_own_holds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,7 +288,7 @@ static void unknown_sections_and_misplaced_keys_get_a_hint(void **state)
           "a.json#/hostname: unknown section; \"hostname\" belongs in /server");
     wrong("{\"smtp-input-thing\": {}}",
           "a.json#/smtp-input-thing: unknown section; a plugin is "
-          "set up in \"ingress\" or \"transports\"");
+          "set up in \"ingress\", \"transports\" or \"directories\"");
     wrong("{\"server\": {\"retry\": \"5m\"}}",
           "a.json#/server/retry: unknown key; \"retry\" belongs in /queue");
     wrong("{\"server\": {\"hostnam\": \"a\"}}",

@@ -323,7 +323,7 @@ static uint64_t hits(struct ask *a)
 
 /* --- exchangers --- */
 
-static void exchangers_come_by_preference(void **state)
+static void U_36_exchangers_come_by_preference(void **state)
 {
     struct ask a;
 
@@ -780,7 +780,7 @@ static void ask_init_local(struct ask *a, uint16_t port)
     assert_int_equal(dns_new(a->loop, &a->cfg, &a->dns, why, sizeof why), 0);
 }
 
-static void U_37_own_exchangers_are_joined_with_those_of_dns(void **state)
+static void U_37_U_38_C_09_own_exchangers_are_joined_with_those_of_dns(void **state)
 {
     struct ask a;
 
@@ -796,7 +796,7 @@ static void U_37_own_exchangers_are_joined_with_those_of_dns(void **state)
     ask_done(&a);
 }
 
-static void U_48_equal_exchangers_of_both_sources_are_shuffled_together(void **state)
+static void U_48_C_09_equal_exchangers_of_both_sources_are_shuffled_together(void **state)
 {
     int first = 0;
     struct ask a;
@@ -809,7 +809,7 @@ static void U_48_equal_exchangers_of_both_sources_are_shuffled_together(void **s
     ask_done(&a);
 }
 
-static void U_37_own_hosts_are_asked_before_dns(void **state)
+static void U_37_C_08_own_hosts_are_asked_before_dns(void **state)
 {
     struct ask a;
 
@@ -874,7 +874,7 @@ static void servers_that_are_none_are_refused_in_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exchangers_come_by_preference),
+        cmocka_unit_test(U_36_exchangers_come_by_preference),
         cmocka_unit_test(equal_exchangers_are_shuffled_for_every_asker),
         cmocka_unit_test(the_null_mx_is_an_empty_name_unless_there_are_others),
         cmocka_unit_test(a_domain_without_mx_is_its_own_exchanger_if_it_has_addresses),
@@ -896,9 +896,9 @@ int main(void)
         cmocka_unit_test(a_server_that_says_nothing_is_a_temporary_failure),
         cmocka_unit_test(a_port_without_a_server_is_a_temporary_failure),
         cmocka_unit_test(the_next_server_is_asked_when_one_is_dead),
-        cmocka_unit_test(U_37_own_exchangers_are_joined_with_those_of_dns),
-        cmocka_unit_test(U_48_equal_exchangers_of_both_sources_are_shuffled_together),
-        cmocka_unit_test(U_37_own_hosts_are_asked_before_dns),
+        cmocka_unit_test(U_37_U_38_C_09_own_exchangers_are_joined_with_those_of_dns),
+        cmocka_unit_test(U_48_C_09_equal_exchangers_of_both_sources_are_shuffled_together),
+        cmocka_unit_test(U_37_C_08_own_hosts_are_asked_before_dns),
         cmocka_unit_test(C_11_own_exchangers_need_no_name_server),
         cmocka_unit_test(own_names_that_are_none_are_refused_in_words),
         cmocka_unit_test(servers_that_are_none_are_refused_in_words),

@@ -15,7 +15,7 @@
 
 #include "../../../plugins/local-mbox/folder.h"
 
-static void t_84_folders_are_letters_and_two_signs(void **state)
+static void T_84_folders_are_letters_and_two_signs(void **state)
 {
     static const struct {
         const char *rcpt, *folder; /* NULL: refused */
@@ -66,7 +66,7 @@ static void a_folder_s_name_has_an_end(void **state)
     }
 }
 
-static void t_78_names_may_be_lowered_at_once(void **state)
+static void T_78_names_may_be_lowered_at_once(void **state)
 {
     const struct settings set = { .lowercase_user = 1 };
     struct addressee a;
@@ -190,9 +190,9 @@ static void a_missing_folder_means_the_inbox_unless_it_is_to_be_made(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(t_84_folders_are_letters_and_two_signs),
+        cmocka_unit_test(T_84_folders_are_letters_and_two_signs),
         cmocka_unit_test(a_folder_s_name_has_an_end),
-        cmocka_unit_test(t_78_names_may_be_lowered_at_once),
+        cmocka_unit_test(T_78_names_may_be_lowered_at_once),
         cmocka_unit_test(the_domain_is_part_of_a_mailbox_if_the_pattern_has_it),
         cmocka_unit_test(patterns_name_places),
         cmocka_unit_test(a_place_that_is_too_long_is_an_error),

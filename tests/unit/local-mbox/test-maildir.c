@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,7 +161,7 @@ static void a_message_becomes_a_file_with_its_size_in_the_name(void **state)
     box_free(&b);
 }
 
-static void t_84_folders_are_those_of_maildir_plus_plus(void **state)
+static void T_84_folders_are_those_of_maildir_plus_plus(void **state)
 {
     static const char *const options[] = { "folders", "yes", NULL };
     postern_job *job;
@@ -235,7 +236,7 @@ static void links_and_files_in_the_way_are_not_followed(void **state)
     box_free(&b);
 }
 
-static void t_79_a_full_maildir_defers_or_refuses_or_is_not_asked(void **state)
+static void T_79_a_full_maildir_defers_or_refuses_or_is_not_asked(void **state)
 {
     static const char *const defer[] = { "max_messages", "2", "folders", "yes", NULL };
     static const char *const refuse[] = { "max_messages", "2", "full", "refuse", NULL };
@@ -334,6 +335,103 @@ static void a_failure_leaves_nothing(void **state)
     fakehost_run(b.h);
     expect(job, POSTERN_FAILED, 5, 4, 6);
     assert_int_equal(files(&b, "bob/tmp", NULL), 0);
+    box_free(&b);
+}
+
+/* --- homes --- */
+
+static char home[128]; /* of the only user of this system, homer */
+static uid_t homer;
+
+/* Stands before the C library's. */
+int getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t size, struct passwd **ret)
+{
+    (void)buf;
+    (void)size;
+    *ret = NULL;
+    if (strcmp(name, "homer") != 0)
+        return 0;
+    *pw = (struct passwd){ .pw_uid = homer, .pw_gid = (gid_t)homer, .pw_dir = home };
+    *ret = pw;
+    return 0;
+}
+
+/* As root, homer is somebody else (1 is on every system, and we need but the number). */
+static void make_home(struct box *b, const char *format, const char *mailbox)
+{
+    const char *options[] = { "users", "passwd", "format", format, "mailbox", mailbox, NULL };
+
+    snprintf(b->folder, sizeof b->folder, "/tmp/postern-maildir-XXXXXX");
+    assert_non_null(mkdtemp(b->folder));
+    assert_int_equal(chmod(b->folder, 0755), 0);
+    snprintf(home, sizeof home, "%s/home", b->folder);
+    assert_int_equal(mkdir(home, 0700), 0);
+    homer = geteuid() == 0 ? 1 : geteuid();
+    assert_int_equal(chown(home, homer, geteuid() == 0 ? (gid_t)homer : getegid()), 0);
+    box_open(b, options);
+}
+
+static void a_mailbox_at_home_is_its_user_s(void **state)
+{
+    char path[512];
+    struct stat st;
+    struct box b;
+    (void)state;
+
+    make_home(&b, "maildir", "~/post/Maildir");
+    delivered(&b, "Homer@x", NULL);
+    assert_int_equal(files(&b, "home/post/Maildir/new", path), 1);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, homer);
+    snprintf(path, sizeof path, "%s/post", home);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, homer);
+    box_free(&b);
+    make_home(&b, "mbox", "~/post/mbox");
+    delivered(&b, "homer@x", NULL);
+    snprintf(path, sizeof path, "%s/post/mbox", home);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, homer);
+    assert_non_null(strstr(text_of(path), "\n>From here\n"));
+    assert_int_equal(files(&b, "home/post", NULL), 1); /* no lock is left */
+    box_free(&b);
+}
+
+/* Even root goes no further than the user could. */
+static void a_link_of_the_user_s_leads_nowhere(void **state)
+{
+    static const char *const formats[] = { "maildir", "mbox" };
+    char target[128], link[160];
+    postern_job *job;
+    struct box b;
+    (void)state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < 2; i++) {
+        make_home(&b, formats[i], "~/post/box");
+        snprintf(target, sizeof target, "%s/target", b.folder);
+        assert_int_equal(mkdir(target, 0755), 0);
+        snprintf(link, sizeof link, "%s/post", home);
+        assert_int_equal(symlink(target, link), 0);
+        job = deliver(&b, "homer@x", NULL);
+        fakehost_run(b.h);
+        expect(job, POSTERN_DEFERRED, 4, 3, 5);
+        assert_int_equal(files(&b, "target", NULL), 0);
+        box_free(&b);
+    }
+}
+
+static void who_is_no_user_has_no_home(void **state)
+{
+    postern_job *job;
+    struct box b;
+    (void)state;
+
+    make_home(&b, "maildir", "~/Maildir");
+    job = deliver(&b, "marge@x", NULL);
+    fakehost_run(b.h);
+    expect(job, POSTERN_FAILED, 5, 1, 1);
     box_free(&b);
 }
 
@@ -447,7 +545,7 @@ static void a_kill_leaves_litter_in_tmp_which_goes_one_day(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(files(&b, "bob/tmp", path), 1);
-    /* The first of the batch may be there, though nobody was told: then it comes twice, but whole. */
+    /* The first of the batch is there, though nobody was told: it will come twice, but whole. */
     assert_int_equal(files(&b, "bob/new", NULL), 2);
     delivered(&b, "bob@x", NULL); /* young litter may be somebody's who is at work */
     assert_int_equal(files(&b, "bob/tmp", path), 1);
@@ -466,13 +564,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_becomes_a_file_with_its_size_in_the_name),
-        cmocka_unit_test(t_84_folders_are_those_of_maildir_plus_plus),
+        cmocka_unit_test(T_84_folders_are_those_of_maildir_plus_plus),
         cmocka_unit_test(one_job_may_go_to_many_folders),
         cmocka_unit_test(links_and_files_in_the_way_are_not_followed),
-        cmocka_unit_test(t_79_a_full_maildir_defers_or_refuses_or_is_not_asked),
+        cmocka_unit_test(T_79_a_full_maildir_defers_or_refuses_or_is_not_asked),
         cmocka_unit_test(a_batch_does_not_get_past_the_quota),
         cmocka_unit_test(sizes_are_taken_from_names_and_counted_without),
         cmocka_unit_test(a_failure_leaves_nothing),
+        cmocka_unit_test(a_mailbox_at_home_is_its_user_s),
+        cmocka_unit_test(a_link_of_the_user_s_leads_nowhere),
+        cmocka_unit_test(who_is_no_user_has_no_home),
         cmocka_unit_test(who_is_cancelled_is_not_in_the_maildir),
         cmocka_unit_test(a_kill_leaves_litter_in_tmp_which_goes_one_day),
     };

@@ -24,7 +24,7 @@
     "line one\r\n" \
     "line two\r\n"
 
-static const struct settings vms = { .style = STYLE_VMS, .use_x_vms = 1 };
+static const struct settings vms = { .style = STYLE_VMS, .use_x_vms = 1, .use_rfc822_to = 1 };
 
 /* The pieces put together. Lives until the next call. */
 static const char *shown(const struct settings *set, const char *message, const char *sender,
@@ -82,7 +82,7 @@ static void in_internet_style_a_message_is_what_it_was(void **state)
                         "Delivered-To: Bob@here.example\r\n" MESSAGE);
 }
 
-static void u_09_the_message_is_the_body_of_a_vms_message(void **state)
+static void U_09_the_message_is_the_body_of_a_vms_message(void **state)
 {
     (void)state;
     assert_string_equal(show(&vms, MESSAGE),
@@ -95,7 +95,7 @@ static void u_09_the_message_is_the_body_of_a_vms_message(void **state)
                         "Delivered-To: Bob@here.example\r\n" MESSAGE);
 }
 
-static void u_09_headers_may_stand_at_the_bottom_or_be_omitted(void **state)
+static void U_09_headers_may_stand_at_the_bottom_or_be_omitted(void **state)
 {
     struct settings set = vms;
     const char *text, *body, *title;
@@ -113,7 +113,7 @@ static void u_09_headers_may_stand_at_the_bottom_or_be_omitted(void **state)
     assert_non_null(strstr(text, "Subj:\tgood =?utf-8?q?day?=\r\n\r\nline one\r\nline two\r\n"));
 }
 
-static void t_77_header_control_says_which_headers(void **state)
+static void T_77_T_14_header_control_says_which_headers(void **state)
 {
     struct settings set = vms;
     const char *text;
@@ -133,7 +133,7 @@ static void t_77_header_control_says_which_headers(void **state)
 }
 
 /* The list, from its end: each message has one field more, and that is taken. */
-static void u_10_the_first_of_the_originators_is_taken(void **state)
+static void U_10_C_07_the_first_of_the_originators_is_taken(void **state)
 {
     static const char *const names[] = { "Return-Path", "Sender",      "Resent-Sender",  "From",
                                          "Reply-To",    "Resent-From", "Resent-Reply-To" };
@@ -149,7 +149,7 @@ static void u_10_the_first_of_the_originators_is_taken(void **state)
     }
 }
 
-static void u_10_without_any_the_envelope_says_it(void **state)
+static void U_10_without_any_the_envelope_says_it(void **state)
 {
     (void)state;
     expect_line(&vms, "Subject: x\r\n\r\nx\r\n", "From:\tSMTP%\"env@far.example\"");
@@ -157,7 +157,7 @@ static void u_10_without_any_the_envelope_says_it(void **state)
     assert_non_null(strstr(shown(&vms, "Subject: x\r\n\r\nx\r\n", "", 12), "From:\tMAILER-DAEMON"));
 }
 
-static void t_19_reply_control_goes_first(void **state)
+static void T_19_T_80_reply_control_goes_first(void **state)
 {
     static const char *const from[] = { "from" };
     static const char *const both[] = { "reply-to", "from" };
@@ -174,14 +174,14 @@ static void t_19_reply_control_goes_first(void **state)
                 "From:\tSMTP%\"r@x.example\"");
 }
 
-static void u_30_quotes_in_a_jacket_become_cent_signs(void **state)
+static void U_30_U_31_quotes_in_a_jacket_become_cent_signs(void **state)
 {
     (void)state;
     expect_line(&vms, "From: \"NODE::USER\"@far.example\r\n\r\n",
                 "From:\tSMTP%\"\xc2\xa2NODE::USER\xc2\xa2@far.example\"");
 }
 
-static void u_76_users_of_this_place_wear_no_jacket_unless_told(void **state)
+static void U_76_users_of_this_place_wear_no_jacket_unless_told(void **state)
 {
     struct settings set = vms;
     (void)state;
@@ -193,7 +193,7 @@ static void u_76_users_of_this_place_wear_no_jacket_unless_told(void **state)
     expect_line(&set, "From: carol@here.example\r\n\r\n", "From:\tSMTP%\"carol@here.example\"");
 }
 
-static void u_77_x_vms_fields_count_unless_told(void **state)
+static void U_77_x_vms_fields_count_unless_told(void **state)
 {
     static const char *const message = "To: a@x\r\nCc: b@x\r\nX-VMS-To: NODE::A\r\n"
                                        "X-VMS-CC: NODE::B\r\n\r\n";
@@ -207,17 +207,29 @@ static void u_77_x_vms_fields_count_unless_told(void **state)
     expect_line(&set, message, "CC:\tb@x");
 }
 
-static void u_78_to_may_be_the_user_whatever_else_is_said(void **state)
+static void U_78_to_may_be_the_user_whatever_else_is_said(void **state)
 {
     struct settings set = vms;
     (void)state;
 
-    set.default_to = 1;
+    set.vmsdef_to = 1;
     expect_line(&set, "To: a@x\r\nX-VMS-To: NODE::A\r\nX-VMS-CC: C\r\n\r\n", "To:\tbob");
     expect_line(&set, "To: a@x\r\nX-VMS-To: NODE::A\r\nX-VMS-CC: C\r\n\r\n", "CC:\tC");
 }
 
-static void t_78_user_names_may_be_lowered(void **state)
+static void T_81_to_and_cc_may_be_left_to_vms_mail(void **state)
+{
+    static const char *const message = "To: a@x\r\nCc: b@x\r\n\r\n";
+    struct settings set = vms;
+    (void)state;
+
+    set.use_rfc822_to = 0;
+    expect_line(&set, message, "To:\tbob");
+    expect_line(&set, message, "CC:\t");
+    expect_line(&set, "To: a@x\r\nX-VMS-To: NODE::A\r\n\r\n", "To:\tNODE::A");
+}
+
+static void T_78_user_names_may_be_lowered(void **state)
 {
     struct settings set = vms;
     (void)state;
@@ -279,17 +291,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_internet_style_a_message_is_what_it_was),
-        cmocka_unit_test(u_09_the_message_is_the_body_of_a_vms_message),
-        cmocka_unit_test(u_09_headers_may_stand_at_the_bottom_or_be_omitted),
-        cmocka_unit_test(t_77_header_control_says_which_headers),
-        cmocka_unit_test(u_10_the_first_of_the_originators_is_taken),
-        cmocka_unit_test(u_10_without_any_the_envelope_says_it),
-        cmocka_unit_test(t_19_reply_control_goes_first),
-        cmocka_unit_test(u_30_quotes_in_a_jacket_become_cent_signs),
-        cmocka_unit_test(u_76_users_of_this_place_wear_no_jacket_unless_told),
-        cmocka_unit_test(u_77_x_vms_fields_count_unless_told),
-        cmocka_unit_test(u_78_to_may_be_the_user_whatever_else_is_said),
-        cmocka_unit_test(t_78_user_names_may_be_lowered),
+        cmocka_unit_test(U_09_the_message_is_the_body_of_a_vms_message),
+        cmocka_unit_test(U_09_headers_may_stand_at_the_bottom_or_be_omitted),
+        cmocka_unit_test(T_77_T_14_header_control_says_which_headers),
+        cmocka_unit_test(U_10_C_07_the_first_of_the_originators_is_taken),
+        cmocka_unit_test(U_10_without_any_the_envelope_says_it),
+        cmocka_unit_test(T_19_T_80_reply_control_goes_first),
+        cmocka_unit_test(U_30_U_31_quotes_in_a_jacket_become_cent_signs),
+        cmocka_unit_test(U_76_users_of_this_place_wear_no_jacket_unless_told),
+        cmocka_unit_test(U_77_x_vms_fields_count_unless_told),
+        cmocka_unit_test(U_78_to_may_be_the_user_whatever_else_is_said),
+        cmocka_unit_test(T_81_to_and_cc_may_be_left_to_vms_mail),
+        cmocka_unit_test(T_78_user_names_may_be_lowered),
         cmocka_unit_test(nothing_is_lost_behind_a_long_header),
         cmocka_unit_test(odd_messages_are_shown_whole),
         cmocka_unit_test(a_line_has_an_end),

@@ -109,15 +109,15 @@ static void bytes_come_back_as_the_same_envelope(void **state)
 }
 
 /* The spool keeps these for as long as it likes: a change here is a new version. */
-static void the_bytes_are_those_of_version_one(void **state)
+static void the_bytes_are_those_of_version_two(void **state)
 {
     static const char *const one[] = { "b@c" };
     static const unsigned char expected[] = {
-        1,                        /* version */
+        2,                        /* version */
         8, 7, 6, 5, 4,   3, 2, 1, /* received */
         2, 1, 0, 0,               /* flags */
         9, 0,                     /* hops */
-        1, 0,                     /* recipients */
+        1, 0, 0, 0,               /* recipients */
         1, 0, 0, 0, 'a', 0, 0, 0, 0, 1, 0, 0, 0, 'k', 3, 0, 0, 0, 'b', '@', 'c',
     };
     struct envelope_new from = { .received_usec = 0x0102030405060708,
@@ -138,6 +138,53 @@ static void the_bytes_are_those_of_version_one(void **state)
     buf_free(&bytes);
 }
 
+static void the_bytes_of_version_one_are_still_read(void **state)
+{
+    static const unsigned char old[] = {
+        1,                        /* version */
+        8, 7, 6, 5, 4,   3, 2, 1, /* received */
+        2, 1, 0, 0,               /* flags */
+        9, 0,                     /* hops */
+        1, 0,                     /* recipients: 16 bits */
+        1, 0, 0, 0, 'a', 0, 0, 0, 0, 1, 0, 0, 0, 'k', 3, 0, 0, 0, 'b', '@', 'c',
+    };
+    struct envelope *e;
+
+    (void)state;
+    assert_int_equal(envelope_decode(old, sizeof old, &e), 0);
+    assert_int_equal(e->rcpt_n, 1);
+    assert_int_equal(e->hops, 9);
+    assert_int_equal(e->flags, 0x102);
+    assert_string_equal(envelope_rcpt(e, 0), "b@c");
+    free(e);
+}
+
+/* More than 16 bits can count, packed as a submission has them. */
+static void a_hundred_thousand_recipients_fit(void **state)
+{
+    enum { MANY = 100000 };
+    struct buf packed = { 0 }, bytes = { 0 };
+    struct envelope *e, *back;
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        buf_printf(&packed, "user%d@c.example", i);
+        buf_addc(&packed, 0);
+    }
+    e = envelope_new(&(struct envelope_new){
+        .sender = "a@b", .rcpt_n = MANY, .packed = packed.data, .packed_len = packed.len });
+    assert_non_null(e);
+    envelope_encode(e, &bytes);
+    assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), 0);
+    assert_int_equal(back->rcpt_n, MANY);
+    assert_string_equal(envelope_sender(back), "a@b");
+    assert_string_equal(envelope_rcpt(back, MANY - 1), "user99999@c.example");
+    free(e);
+    free(back);
+    buf_free(&packed);
+    buf_free(&bytes);
+}
+
 static void damaged_bytes_are_refused(void **state)
 {
     struct envelope *e = example(), *back = NULL;
@@ -150,15 +197,15 @@ static void damaged_bytes_are_refused(void **state)
     buf_addc(&bytes, 0);
     assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), -EBADMSG);
     bytes.len--;
-    bytes.data[0] = 2; /* another version */
+    bytes.data[0] = 3; /* another version */
     assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), -EBADMSG);
-    bytes.data[0] = 1;
+    bytes.data[0] = 2;
     bytes.data[bytes.len - 1] = 0; /* a NUL inside a text */
     assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), -EBADMSG);
     bytes.data[bytes.len - 1] = 't';
-    memset(bytes.data + 15, 0xff, 2); /* too many recipients */
+    memset(bytes.data + 15, 0xff, 4); /* too many recipients */
     assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), -EBADMSG);
-    memset(bytes.data + 15, 0, 2); /* fewer than there are */
+    memset(bytes.data + 15, 0, 4); /* fewer than there are */
     assert_int_equal(envelope_decode(bytes.data, bytes.len, &back), -EBADMSG);
     assert_null(back);
     free(e);
@@ -206,13 +253,13 @@ static void random_damage_is_refused_or_harmless(void **state)
 static void every_reason_has_a_name_of_its_own(void **state)
 {
     (void)state;
-    for (int i = WAIT_NEW; i <= WAIT_SPOOL; i++) {
+    for (int i = WAIT_NEW; i <= WAIT_HOURS; i++) {
         assert_string_not_equal(wait_reason_name(i), "unknown");
         for (int k = WAIT_NEW; k < i; k++)
             assert_string_not_equal(wait_reason_name(i), wait_reason_name(k));
     }
     assert_string_equal(wait_reason_name(-1), "unknown");
-    assert_string_equal(wait_reason_name(WAIT_SPOOL + 1), "unknown");
+    assert_string_equal(wait_reason_name(WAIT_HOURS + 1), "unknown");
 }
 
 int main(void)
@@ -222,7 +269,9 @@ int main(void)
         cmocka_unit_test(nothing_is_the_empty_text),
         cmocka_unit_test(too_many_recipients_are_refused),
         cmocka_unit_test(bytes_come_back_as_the_same_envelope),
-        cmocka_unit_test(the_bytes_are_those_of_version_one),
+        cmocka_unit_test(the_bytes_are_those_of_version_two),
+        cmocka_unit_test(the_bytes_of_version_one_are_still_read),
+        cmocka_unit_test(a_hundred_thousand_recipients_fit),
         cmocka_unit_test(damaged_bytes_are_refused),
         cmocka_unit_test(random_damage_is_refused_or_harmless),
         cmocka_unit_test(every_reason_has_a_name_of_its_own),

@@ -162,6 +162,9 @@ static void a_boot_that_is_not_known_is_never_the_same(void **state)
     side_free(&to);
 }
 
+#define RUNS_HEAD 6       /* version, branched, how many recipients */
+#define DATES     (4 * 8) /* then the length of the first run */
+
 /* As version 1 wrote them: no date, the rest as it is now. */
 static void an_undated_state_is_still_read(void **state)
 {
@@ -175,13 +178,39 @@ static void an_undated_state_is_still_read(void **state)
     from.m->rcpts[0].next_try = loop_now(from.q.loop) + HOUR;
     state_encode(&from.q, from.m, &b);
     buf_put_u8(&old, 1);
-    buf_add(&old, b.data + 1, 2);
-    buf_add(&old, b.data + 3 + 4 * 8, b.len - 3 - 4 * 8);
+    buf_put_u16(&old, 1);
+    buf_add(&old, b.data + RUNS_HEAD + DATES + 4, b.len - RUNS_HEAD - DATES - 4);
     side_new(&to, 7);
     assert_int_equal(state_decode(&to.q, to.m, old.data, old.len), 0);
     assert_int_equal(to.m->rcpts[0].tries, 5);
     assert_in_range(to.m->rcpts[0].next_try - clock_mono() + clock_wall(), next - NEARLY,
                     next + NEARLY);
+    buf_free(&b);
+    buf_free(&old);
+    side_free(&from);
+    side_free(&to);
+}
+
+/* Version 2 had the dates, and each recipient for itself. */
+static void a_state_without_runs_is_still_read(void **state)
+{
+    struct side from, to;
+    struct buf b = { 0 }, old = { 0 };
+    (void)state;
+
+    side_new(&from, 7);
+    from.m->rcpts[0].tries = 5;
+    from.m->rcpts[0].smtp = 1;
+    state_encode(&from.q, from.m, &b);
+    buf_put_u8(&old, 2);
+    buf_put_u16(&old, 1);
+    buf_add(&old, b.data + RUNS_HEAD, DATES);
+    buf_add(&old, b.data + RUNS_HEAD + DATES + 4, b.len - RUNS_HEAD - DATES - 4);
+    side_new(&to, 7);
+    assert_int_equal(state_decode(&to.q, to.m, old.data, old.len), 0);
+    assert_int_equal(to.m->rcpts[0].tries, 5);
+    assert_int_equal(to.m->rcpts[0].smtp, 1);
+    assert_int_equal(to.m->rcpts[0].released, 0);
     buf_free(&b);
     buf_free(&old);
     side_free(&from);
@@ -196,7 +225,7 @@ static void dates_that_make_no_sense_are_refused(void **state)
 
     side_new(&from, 7);
     state_encode(&from.q, from.m, &b);
-    ((unsigned char *)b.data)[3 + 2 * 8 + 7] = 0xff; /* the age's highest byte */
+    ((unsigned char *)b.data)[RUNS_HEAD + 2 * 8 + 7] = 0xff; /* the age's highest byte */
     side_new(&to, 7);
     assert_int_equal(state_decode(&to.q, to.m, b.data, b.len), -EBADMSG);
     buf_free(&b);
@@ -214,6 +243,7 @@ int main(void)
         cmocka_unit_test(and_one_that_is_behind_delays_no_try),
         cmocka_unit_test(a_boot_that_is_not_known_is_never_the_same),
         cmocka_unit_test(an_undated_state_is_still_read),
+        cmocka_unit_test(a_state_without_runs_is_still_read),
         cmocka_unit_test(dates_that_make_no_sense_are_refused),
     };
 

@@ -1,214 +1,5 @@
 /* The queue against a spool in memory and a transport that does what each test tells it. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "fake/fakespool.h"
-#include "log/log.h"
-#include "queue/private.h"
-#include "util/clock.h"
-#include "util/mem.h"
-#include "util/text.h"
-
-#define MAX_JOBS 4096
-
-struct fixture {
-    struct loop *loop;
-    struct spool *spool;
-    struct config *config;
-    struct route_table *routes;
-    struct queue *queue;
-    postern_job *jobs[MAX_JOBS]; /* delivered to the transport and not settled yet */
-    size_t n, delivered_calls, cancels;
-    int refuse; /* deliver answers this */
-    uint64_t next_id;
-    char dir[64];
-};
-
-static int deliver(void *ctx, const char *transport, postern_job *job)
-{
-    struct fixture *f = ctx;
-
-    f->delivered_calls++;
-    if (f->refuse)
-        return f->refuse;
-    if (!strcmp(transport, "gone"))
-        return -ENOENT;
-    assert_true(f->n < MAX_JOBS);
-    f->jobs[f->n++] = job;
-    return 0;
-}
-
-static void cancel(void *ctx, const char *transport, postern_job *job)
-{
-    struct fixture *f = ctx;
-
-    (void)transport;
-    f->cancels++;
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->jobs[i] == job)
-            f->jobs[i] = f->jobs[--f->n];
-    }
-    /* Settles nothing, as a bad plugin would: the queue must cope. */
-}
-
-static void turns(struct fixture *f, int n)
-{
-    for (int i = 0; i < n; i++)
-        loop_turn(f->loop, 0);
-}
-
-static void turns_until_tried(struct fixture *f)
-{
-    for (int i = 0; i < 5000 && !f->n; i++) {
-        usleep(1000);
-        turns(f, 1);
-    }
-    assert_int_equal(f->n, 1);
-}
-
-static void load(struct fixture *f, const char *json)
-{
-    struct config_errors errors = { 0 };
-    char path[128];
-    FILE *out;
-
-    snprintf(f->dir, sizeof f->dir, "/tmp/postern-queue-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(path, sizeof path, "%s/a.json", f->dir);
-    out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(json, out);
-    fclose(out);
-    config_load(f->dir, NULL, &f->config, &errors);
-    route_compile(f->config, &f->routes, &errors);
-    for (size_t i = 0; i < errors.n; i++)
-        fprintf(stderr, "%s\n", errors.lines[i]);
-    assert_int_equal(errors.n, 0);
-    unlink(path);
-    rmdir(f->dir);
-}
-
-#define CONFIG(queue, routing) \
-    "{\"server\":{\"hostname\":\"gw.test\"},\"queue\":{" queue "}," \
-    "\"transports\":{\"out\":{\"plugin\":\"x\"},\"gone\":{\"plugin\":\"x\"}," \
-    "\"local-mbox\":{\"plugin\":\"x\"}},\"routing\":{" routing \
-    "\"default\":{\"transport\":\"out\"}}}"
-
-static void start(struct fixture *f, const char *json)
-{
-    struct queue_setup setup = { 0 };
-
-    memset(f, 0, sizeof *f);
-    load(f, json);
-    f->loop = loop_new(1);
-    f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){ .loop = f->loop,
-                                  .spool = f->spool,
-                                  .config = f->config,
-                                  .routes = f->routes,
-                                  .carrier = { f, deliver, cancel } };
-    assert_int_equal(queue_new(&setup, &f->queue), 0);
-    queue_start(f->queue);
-    f->next_id = 1;
-}
-
-static void stop(struct fixture *f)
-{
-    queue_free(&f->queue);
-    fakespool_free(&f->spool);
-    route_free(&f->routes);
-    config_free(&f->config);
-    loop_free(&f->loop);
-}
-
-static void add(struct fixture *f, const char *sender, size_t n, const char *const *rcpts)
-{
-    struct envelope *e = envelope_new(&(struct envelope_new){ .received_usec = clock_wall(),
-                                                              .sender = sender,
-                                                              .ingress = "smtp-in",
-                                                              .rcpt_n = n,
-                                                              .rcpts = rcpts });
-    uint64_t id = f->next_id++;
-
-    queue_add(f->queue, id,
-              fakespool_add(f->spool, id, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n"), e);
-}
-
-static void add1(struct fixture *f, const char *sender, const char *rcpt)
-{
-    add(f, sender, 1, &rcpt);
-}
-
-static void settle(struct fixture *f, size_t job, size_t i, uint32_t fate, uint32_t cause,
-                   const char *text)
-{
-    struct postern_outcome o = { .size = sizeof o,
-                                 .fate = fate,
-                                 .cause = cause,
-                                 .status = { fate == POSTERN_FAILED         ? 5
-                                                 : fate == POSTERN_DEFERRED ? 4
-                                                                            : 2,
-                                             1, 1 },
-                                 .diagnostic = text,
-                                 .remote = "mx.test [192.0.2.1]:25",
-                                 .protocol = "smtp" };
-
-    queue_job_settle(f->jobs[job], i, &o);
-}
-
-/* Settles every recipient of every job that the transport holds. */
-static void settle_all(struct fixture *f, uint32_t fate, uint32_t cause, const char *text)
-{
-    size_t n = f->n;
-
-    for (size_t j = 0; j < n; j++) {
-        for (size_t i = 0, rcpts = queue_job_rcpts(f->jobs[j]); i < rcpts; i++)
-            settle(f, j, i, fate, cause, text);
-    }
-    memmove(f->jobs, f->jobs + n, (f->n - n) * sizeof f->jobs[0]);
-    f->n -= n;
-}
-
-static json_int_t count(struct fixture *f, const char *what)
-{
-    json_t *s = queue_status(f->queue);
-    json_int_t n = json_integer_value(json_object_get(s, what));
-
-    json_decref(s);
-    return n;
-}
-
-static json_int_t waiting(struct fixture *f, enum wait_reason reason)
-{
-    json_t *s = queue_status(f->queue);
-    json_int_t n = json_integer_value(
-        json_object_get(json_object_get(s, "waiting"), wait_reason_name(reason)));
-
-    json_decref(s);
-    return n;
-}
-
-/* Until all were looked at. */
-static size_t act(struct fixture *f, const struct queue_filter *filter, enum queue_action action,
-                  const char *why)
-{
-    uint64_t from = 0;
-    size_t n = 0;
-
-    do
-        n += queue_act(f->queue, filter, action, why, "test", from, &from);
-    while (from);
-    return n;
-}
+#include "kit.h"
 
 /* --- the tests --- */
 
@@ -1371,9 +1162,170 @@ static void an_action_on_very_many_is_done_in_parts(void **state)
     stop(&f);
 }
 
+/* --- messages to many --- */
+
+static struct qmsg *the_message(struct fixture *f)
+{
+    assert_false(list_empty(&f->queue->messages));
+    return CONTAINER(f->queue->messages.next, struct qmsg, link);
+}
+
+static void add_to_many(struct fixture *f, size_t n, uint32_t flags)
+{
+    struct buf packed = { 0 };
+    uint64_t id = f->next_id++;
+
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&packed, "user%zu@many.test", i);
+        buf_addc(&packed, 0);
+    }
+    queue_add(f->queue, id, fakespool_add(f->spool, id, "Subject: x\r\n\r\n"),
+              envelope_new(&(struct envelope_new){ .received_usec = clock_wall(),
+                                                   .sender = "owner-staff@l.test",
+                                                   .flags = flags,
+                                                   .rcpt_n = n,
+                                                   .packed = packed.data,
+                                                   .packed_len = packed.len }));
+    buf_free(&packed);
+}
+
+/* Delivers all that comes; each job's reply is its own. How many jobs there were at most. */
+static uint32_t serve_all(struct fixture *f, size_t n)
+{
+    uint32_t most = 0;
+    char text[64];
+    int idle = 0;
+
+    while (idle < 50 && count(f, "delivered") < (json_int_t)n) {
+        uint32_t jobs = fakespool_live(f->spool) ? the_message(f)->jobs : 0;
+
+        most = jobs > most ? jobs : most;
+        snprintf(text, sizeof text, "250 queued as %zu", f->delivered_calls);
+        idle = f->n ? 0 : idle + 1;
+        settle_all(f, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, text);
+        usleep(f->n ? 0 : 1000);
+        turns(f, 1);
+    }
+    turns(f, 3);
+    return most;
+}
+
+static void a_message_to_many_has_few_jobs_at_a_time(void **state)
+{
+    enum { RCPTS = 80000 };
+    struct fixture f;
+    (void)state;
+
+    start(&f, CONFIG("", ""));
+    add_to_many(&f, RCPTS, 0);
+    for (int i = 0; i < 5000 && the_message(&f)->jobs < QUEUE_BULK_JOBS; i++) {
+        usleep(1000); /* a stretch of it a turn */
+        turns(&f, 1);
+    }
+    turns(&f, 5);
+    assert_int_equal(the_message(&f)->jobs, QUEUE_BULK_JOBS);
+    assert_true(serve_all(&f, RCPTS) <= QUEUE_BULK_JOBS);
+    assert_int_equal(count(&f, "delivered"), RCPTS);
+    /* A stretch may end with a job that is not full. */
+    assert_in_range(f.delivered_calls, RCPTS / QUEUE_JOB_RCPTS, RCPTS / QUEUE_JOB_RCPTS + 5);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void each_of_many_has_his_own_job_and_sender_when_asked_for(void **state)
+{
+    enum { RCPTS = 3000 };
+    struct fixture f;
+    (void)state;
+
+    start(&f, CONFIG("", ""));
+    add_to_many(&f, RCPTS, POSTERN_MAIL_VERP);
+    turns(&f, 3);
+    assert_int_equal(queue_job_rcpts(f.jobs[0]), 1);
+    assert_string_equal(queue_job_rcpt(f.jobs[1], 0), "user1@many.test");
+    assert_string_equal(queue_job_sender(f.jobs[1]), "owner-staff+user1=many.test@l.test");
+    assert_true(serve_all(&f, RCPTS) <= QUEUE_BULK_JOBS);
+    assert_int_equal(f.delivered_calls, RCPTS);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
+static void the_state_of_a_message_to_many_stays_small(void **state)
+{
+    enum { RCPTS = 20000 };
+    struct fixture f;
+    (void)state;
+
+    start(&f, CONFIG("", ""));
+    add_to_many(&f, RCPTS, 0);
+    turns(&f, 3);
+    for (int i = 0; i < 5000 && count(&f, "delivered") <= RCPTS / 2; i++) {
+        char text[64];
+
+        usleep(1000);
+
+        snprintf(text, sizeof text, "250 queued as %d", i);
+        settle_all(&f, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, text);
+        turns(&f, 2);
+    }
+    assert_in_range(count(&f, "delivered"), RCPTS / 2, RCPTS - 1);
+    queue_stop(f.queue); /* what was put off is written now */
+    assert_true(fakespool_state(fakespool_first(f.spool))->len > 0);
+    assert_true(fakespool_state(fakespool_first(f.spool))->len < 16384);
+    stop(&f);
+}
+
+static void who_is_refused_together_tries_again_together(void **state)
+{
+    static const char *const rcpts[] = { "a@many.test", "b@many.test", "c@many.test" };
+    struct fixture f;
+    const struct qmsg *m;
+    (void)state;
+
+    start(&f, CONFIG("\"retry\":[\"1h\"]", ""));
+    add(&f, "s@x", 3, rcpts);
+    turns(&f, 3);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "450 later");
+    turns(&f, 2);
+    m = the_message(&f);
+    assert_true(m->rcpts[0].next_try > 0);
+    assert_true(m->rcpts[1].next_try == m->rcpts[0].next_try);
+    assert_true(m->rcpts[2].next_try == m->rcpts[0].next_try);
+    stop(&f);
+}
+
+static void what_a_transport_holds_waits_for_an_operator(void **state)
+{
+    struct queue_filter all = { .all = 1 };
+    struct fixture f;
+    (void)state;
+
+    start(&f, CONFIG("", ""));
+    add1(&f, "s@x", "list@many.test");
+    turns(&f, 3);
+    assert_int_equal(queue_job_released(f.jobs[0], 0), 0);
+    settle_all(&f, POSTERN_DEFERRED, POSTERN_CAUSE_HELD, "moderated");
+    turns(&f, 2);
+    assert_int_equal(waiting(&f, WAIT_HELD), 1);
+    assert_int_equal(f.n, 0);
+    assert_int_equal(act(&f, &all, QUEUE_RELEASE, NULL), 1);
+    turns(&f, 3);
+    assert_int_equal(f.n, 1); /* the destination is not taken for dead */
+    assert_int_equal(queue_job_released(f.jobs[0], 0), 1);
+    settle_all(&f, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, "ok");
+    turns(&f, 2);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_to_many_has_few_jobs_at_a_time),
+        cmocka_unit_test(each_of_many_has_his_own_job_and_sender_when_asked_for),
+        cmocka_unit_test(the_state_of_a_message_to_many_stays_small),
+        cmocka_unit_test(who_is_refused_together_tries_again_together),
+        cmocka_unit_test(what_a_transport_holds_waits_for_an_operator),
         cmocka_unit_test(a_delivered_message_leaves_the_spool),
         cmocka_unit_test(recipients_with_one_next_hop_travel_together_others_apart),
         cmocka_unit_test(more_recipients_than_a_server_must_take_become_several_jobs),

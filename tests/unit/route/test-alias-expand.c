@@ -74,7 +74,7 @@ static void the_month_is_the_type_of_an_archive(void **state)
     assert_null(alias_file_name("/arc/allmail", ALIAS_DATED, 861000000, buf, 20));
 }
 
-static void names_count_for_local_domains_only(void **state)
+static void T_37_names_count_for_local_domains_only(void **state)
 {
     struct world w;
 
@@ -307,7 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_documented_samples),
         cmocka_unit_test(the_month_is_the_type_of_an_archive),
-        cmocka_unit_test(names_count_for_local_domains_only),
+        cmocka_unit_test(T_37_names_count_for_local_domains_only),
         cmocka_unit_test(nobody_gets_it_twice),
         cmocka_unit_test(an_alias_that_names_itself_is_a_delivery),
         cmocka_unit_test(circles_are_told_with_their_chain),

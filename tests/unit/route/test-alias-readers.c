@@ -225,7 +225,7 @@ static void domains(enum alias_syntax syntax, const char *text, const char *expe
     kit_done(&k);
 }
 
-static void host_aliases(void **state)
+static void T_15_T_54_host_aliases(void **state)
 {
     static const char *const twice[] = { "f:3:1: \"example.com\" is in line 1 already", NULL };
 
@@ -280,7 +280,7 @@ static void local_aliases_of_ucx(void **state)
 
 /* --- full names --- */
 
-static void full_names_of_a_password_file(void **state)
+static void U_67_full_names_of_a_password_file(void **state)
 {
     static const char *const warnings[] = {
         "f:3:12: \"JOHN.DOE\" is the name of several users, and so of none", NULL
@@ -341,9 +341,9 @@ int main(void)
         cmocka_unit_test(a_ucx_list),
         cmocka_unit_test(broken_members),
         cmocka_unit_test(an_included_file),
-        cmocka_unit_test(host_aliases),
+        cmocka_unit_test(T_15_T_54_host_aliases),
         cmocka_unit_test(local_aliases_of_ucx),
-        cmocka_unit_test(full_names_of_a_password_file),
+        cmocka_unit_test(U_67_full_names_of_a_password_file),
         cmocka_unit_test(encodings_and_line_ends),
         cmocka_unit_test(nuls_are_allowed_at_the_end_only),
     };

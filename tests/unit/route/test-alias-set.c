@@ -21,7 +21,7 @@ static void folder(const struct world *w, const char *name)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
-static void the_first_source_that_has_a_name_counts(void **state)
+static void T_06_U_71_the_first_source_that_has_a_name_counts(void **state)
 {
     struct world w;
 
@@ -373,7 +373,7 @@ static void sets_are_read_while_others_are_loaded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_source_that_has_a_name_counts),
+        cmocka_unit_test(T_06_U_71_the_first_source_that_has_a_name_counts),
         cmocka_unit_test(nothing_changed_is_nothing_new),
         cmocka_unit_test(a_folder_that_goes_keeps_its_lists_and_is_told_once),
         cmocka_unit_test(a_broken_version_keeps_the_one_before_and_is_told_once),

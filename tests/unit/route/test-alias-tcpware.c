@@ -56,6 +56,32 @@ static void special_targets_and_a_virtual_domain(void **state)
              NULL);
 }
 
+static void U_66_a_target_may_wear_the_jacket_or_not(void **state)
+{
+    (void)state;
+    kit_good(T,
+             "a: bob@far.example;\n"
+             "b: SMTP%\"bob@far.example\";\n"
+             "c: smtp%\"bob@far.example\", \"SMTP%\"\"ann@far.example\"\"\";\n"
+             "d: SMTP%bob@far.example;\n"
+             "e: \"SMTP%bob@far.example\";\n"
+             "f: SMTP%\"SYSTM1::SMITH@far.example\";\n"
+             "g: SMTP%\"jones\";\n"
+             "h: SMTP%SMTP%bob@far.example;\n"
+             "i: smtp@far.example;\n",
+             "a: bob@far.example;\n"
+             "b: bob@far.example;\n"
+             "c: bob@far.example, ann@far.example;\n"
+             "d: bob@far.example;\n"
+             "e: bob@far.example;\n"
+             "f: \"SYSTM1::SMITH\"@far.example;\n"
+             "g: jones;\n"
+             "h: bob@far.example;\n"
+             "i: smtp@far.example;\n",
+             NULL);
+    kit_bad(T, "a: SMTP%\"bob;\n", "f:1:4: the quotes that open here do not close on their line");
+}
+
 static void a_version_does_not_end_a_list(void **state)
 {
     static const char *const warnings[] = { "f:1:10: the version \";3\" of a file is left out",
@@ -222,6 +248,7 @@ int main(void)
         cmocka_unit_test(plain_aliases),
         cmocka_unit_test(lists_and_hub_exemption),
         cmocka_unit_test(special_targets_and_a_virtual_domain),
+        cmocka_unit_test(U_66_a_target_may_wear_the_jacket_or_not),
         cmocka_unit_test(a_version_does_not_end_a_list),
         cmocka_unit_test(quotes_are_doubled),
         cmocka_unit_test(comments_stand_in_column_one_and_an_entry_goes_over_lines),

@@ -49,7 +49,9 @@ static void expect(struct world *w, struct alias_users *u, const char *address, 
     for (int i = 0; i < 10; i++) {
         r = alias_expand(&x, address, &e);
         if (r == -EAGAIN)
-            alias_users_load(u, e.wanted, &w->report);
+            assert_true(e.wanted_len > strlen(e.wanted));
+        for (size_t at = 0; at < e.wanted_len; at += strlen(e.wanted + at) + 1)
+            alias_users_load(u, e.wanted + at, &w->report);
         alias_expansion_done(&e);
         if (!r)
             break;

@@ -29,7 +29,7 @@ static void U_75_the_substitute_domain_need_not_be_local(void **state)
     tables_done(&t);
 }
 
-static void U_40_the_first_of_several_reasons_is_the_one_told(void **state)
+static void U_40_T_24_T_55_the_first_of_several_reasons_is_the_one_told(void **state)
 {
     struct tables t;
 
@@ -190,7 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(U_40_the_substitute_domain_is_local),
         cmocka_unit_test(U_75_the_substitute_domain_need_not_be_local),
-        cmocka_unit_test(U_40_the_first_of_several_reasons_is_the_one_told),
+        cmocka_unit_test(U_40_T_24_T_55_the_first_of_several_reasons_is_the_one_told),
         cmocka_unit_test(T_101_the_first_host_name_is_ours_in_outgoing_addresses),
         cmocka_unit_test(C_25_virtual_domains_and_host_names_are_local_whatever_their_case),
         cmocka_unit_test(U_70_a_file_of_local_aliases_is_read),

@@ -1,0 +1,46 @@
+/* route/answers.h: what directories have answered, kept for a while.
+ *
+ * The router is a pure function of its table, the question and this. When it needs an answer that
+ * is not here it says which (struct route_need in alias.h); whoever called it asks the directory,
+ * puts the answer here, and calls again. Failures are answers too: until they grow old the router
+ * says "not now" without asking again. */
+#ifndef ROUTE_ANSWERS_H
+#define ROUTE_ANSWERS_H
+
+#include <postern/directory.h>
+
+#include "route/alias.h"
+
+#define ROUTE_ANSWER_RETRY 5000000 /* usec that a failure counts, and any answer at least */
+
+struct route_answer { /* borrowed until something is put here */
+    int         result; /* 0, -ENOENT, -EAGAIN */
+    const char *why;    /* -EAGAIN: a sentence that begins with the directory's name */
+    struct alias_source *source; /* of an ALIAS that was found: one record, of that name */
+};
+
+struct route_answers;
+struct route_answers *route_answers_new(const struct config_lookups *cfg);
+void                  route_answers_free(struct route_answers **a);
+
+/* 1, or 0: it has to be asked. */
+int  route_answers_get(struct route_answers *a, const struct route_need *n,
+                       struct route_answer *ret);
+/* result as lookup_answer's. Values of an alias that make no sense, and, unless commands is 1,
+ * those that are more than addresses, make it a failure. */
+void route_answers_put(struct route_answers *a, const struct route_need *n, int result,
+                       const char *const *values, size_t value_n, int commands);
+/* It could not be asked. why: without the directory's name. */
+void route_answers_fail(struct route_answers *a, const struct route_need *n, const char *why);
+void route_answers_forget(struct route_answers *a); /* everything */
+
+struct route_answers_stats {
+    uint64_t entries, hits, misses, failures;
+};
+void route_answers_stats(const struct route_answers *a, struct route_answers_stats *ret);
+
+/* For people: "directory people: alias ann@example.com: bob@example.com, eve". */
+void route_answer_text(const struct route_need *n, const struct route_answer *answer,
+                       struct buf *out);
+
+#endif

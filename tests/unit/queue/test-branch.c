@@ -1,0 +1,650 @@
+/* Recipients that stand for several places: whatever comes in between, each place is served once,
+ * each failure is told of once, and nobody is lost. */
+#include "kit.h"
+
+#include "../config/scratch.h"
+#include "queue/branch.h"
+
+struct world {
+    struct fixture f;
+    struct scratch scratch;
+    char *path;
+};
+
+static void start_there(struct fixture *f, const char *path, const char *queue, const char *more,
+                        const char *routing)
+{
+    char *json = mem_printf("{\"server\":{\"hostname\":\"gw.test\"},\"queue\":{%s},"
+                            "\"transports\":{\"out\":{\"plugin\":\"x\"},"
+                            "\"local-mbox\":{\"plugin\":\"x\"},\"pipe\":{\"plugin\":\"x\"}},"
+                            "\"aliases\":{\"files\":[{\"path\":\"%s\",\"syntax\":\"sendmail\"}],"
+                            "\"pipe_transport\":\"pipe\"%s},"
+                            "\"routing\":{%s\"default\":{\"transport\":\"out\"}}}",
+                            queue, path, more, routing);
+
+    start(f, json);
+    free(json);
+}
+
+static void begin(struct world *w, const char *aliases, const char *queue, const char *more,
+                  const char *routing)
+{
+    scratch_init(&w->scratch);
+    scratch_file(&w->scratch, "aliases", aliases);
+    w->path = scratch_path(&w->scratch, "aliases");
+    start_there(&w->f, w->path, queue, more, routing);
+}
+
+static void end(struct world *w)
+{
+    loop_quiesce(w->f.loop);
+    stop(&w->f);
+    free(w->path);
+    scratch_done(&w->scratch);
+}
+
+static void change_aliases(struct world *w, const char *text)
+{
+    struct alias_report report = { 0 };
+    struct alias_set *fresh = NULL;
+
+    scratch_file(&w->scratch, "aliases", text);
+    assert_int_equal(route_aliases_load(w->f.routes, &fresh, &report), 1);
+    assert_int_equal(report.errors.n, 0);
+    route_aliases_swap(w->f.routes, &fresh);
+    alias_report_done(&report);
+}
+
+/* Where among f->jobs one is that has this address. */
+static int find(const struct fixture *f, const char *rcpt, size_t *ret_job, size_t *ret_i)
+{
+    for (size_t j = 0; j < f->n; j++) {
+        for (size_t i = 0; i < queue_job_rcpts(f->jobs[j]); i++) {
+            if (strcmp(queue_job_rcpt(f->jobs[j], i), rcpt) != 0)
+                continue;
+            *ret_job = j;
+            *ret_i = i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Settles the job (of one recipient) that goes to rcpt. */
+static void say(struct fixture *f, const char *rcpt, uint32_t fate, uint32_t cause,
+                const char *text)
+{
+    size_t j, i;
+
+    assert_true(find(f, rcpt, &j, &i));
+    assert_int_equal(queue_job_rcpts(f->jobs[j]), 1);
+    settle(f, j, i, fate, cause, text);
+    f->jobs[j] = f->jobs[--f->n];
+}
+
+static void delivered(struct fixture *f, const char *rcpt)
+{
+    say(f, rcpt, POSTERN_DELIVERED, 0, "250 ok");
+    turns(f, 3);
+}
+
+static void deferred(struct fixture *f, const char *rcpt)
+{
+    say(f, rcpt, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "451 later");
+    turns(f, 3);
+}
+
+static void failed(struct fixture *f, const char *rcpt)
+{
+    say(f, rcpt, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns(f, 6);
+}
+
+static int is_tried(const struct fixture *f, const char *rcpt)
+{
+    size_t j, i;
+
+    return find(f, rcpt, &j, &i);
+}
+
+static void until_tried(struct fixture *f, const char *rcpt)
+{
+    for (int i = 0; i < 10000 && !is_tried(f, rcpt); i++) {
+        usleep(1000);
+        turns(f, 2);
+    }
+    assert_true(is_tried(f, rcpt));
+}
+
+/* What the list says of the first recipient of the first message. */
+static char *told(struct fixture *f, const char *key)
+{
+    uint64_t next;
+    json_t *list = queue_list(f->queue, &(struct queue_filter){ .all = 1 }, 0, 10, &next);
+    json_t *r = json_array_get(json_object_get(json_array_get(list, 0), "recipients"), 0);
+    json_t *v = json_object_get(r, key);
+    char *text = json_is_string(v) ? mem_strdup(json_string_value(v))
+        : json_is_integer(v)       ? mem_printf("%d", (int)json_integer_value(v))
+                                   : mem_strdup("");
+
+    json_decref(list);
+    return text;
+}
+
+static void expect_told(struct fixture *f, const char *key, const char *expected)
+{
+    char *text = told(f, key);
+
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+/* As after a crash: what f's first message came to, in g. */
+static void replay(struct fixture *from, struct fixture *to, const char *sender, const char *rcpt)
+{
+    const struct buf *saved = fakespool_state(fakespool_first(from->spool));
+    struct buf meta = { 0 };
+    struct envelope *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = sender, .rcpt_n = 1, .rcpts = &rcpt });
+
+    envelope_encode(e, &meta);
+    free(e);
+    queue_replay(to->queue, 77, fakespool_add(to->spool, 77, "x"), meta.data, meta.len, saved->data,
+                 saved->len, 1);
+    buf_free(&meta);
+    queue_kick(to->queue);
+}
+
+/* --- the tests --- */
+
+static void each_place_is_served_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n", "\"retry\":[\"20ms\"],\"jitter\":0", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    assert_int_equal(w.f.n, 2);
+    delivered(&w.f, "a@one.test");
+    deferred(&w.f, "b@two.test");
+    expect_told(&w.f, "tries", "1");
+    until_tried(&w.f, "b@two.test");
+    assert_int_equal(w.f.n, 1);
+    delivered(&w.f, "b@two.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    assert_int_equal(count(&w.f, "delivered"), 2);
+    end(&w);
+}
+
+static void a_place_that_fails_is_told_at_once_and_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n", "\"retry\":[\"20ms\"],\"jitter\":0", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    deferred(&w.f, "b@two.test");
+    failed(&w.f, "a@one.test");
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; a@one.test"));
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Original-Recipient: rfc822; all@gw.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "b@two.test"));
+    delivered(&w.f, "s@x.test");
+    until_tried(&w.f, "b@two.test");
+    delivered(&w.f, "b@two.test");
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void what_is_no_alias_any_more_and_fails_is_told_by_its_name(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n", "\"retry\":[\"20ms\"],\"jitter\":0", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    deferred(&w.f, "b@two.test");
+    change_aliases(&w, "other: c@one.test\n");
+    until_tried(&w.f, "all@gw.test");
+    failed(&w.f, "all@gw.test");
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; all@gw.test"));
+    end(&w);
+}
+
+/* A thousand for y.test and one in flight, so that what comes next stands in line. */
+static void fill(struct fixture *f)
+{
+    for (unsigned i = 0; i < QUEUE_WINDOW + 1; i++)
+        add1(f, "s@x.test", "u@y.test");
+    turns(f, 12);
+    assert_int_equal(f->n, 1);
+}
+
+static void empty(struct fixture *f)
+{
+    for (int i = 0; i < 2000 && is_tried(f, "u@y.test"); i++)
+        delivered(f, "u@y.test");
+}
+
+static void what_was_deferred_is_not_tried_again_when_the_others_turn_in_line_comes(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@y.test\n",
+          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
+    fill(&w.f);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 3);
+    deferred(&w.f, "a@one.test");
+    assert_int_equal(w.f.n, 1); /* b is in line */
+    for (int i = 0; i < 2000 && is_tried(&w.f, "u@y.test"); i++) {
+        delivered(&w.f, "u@y.test");
+        assert_false(is_tried(&w.f, "a@one.test"));
+    }
+    delivered(&w.f, "b@y.test");
+    assert_false(is_tried(&w.f, "a@one.test"));
+    assert_int_equal(waiting(&w.f, WAIT_BACKOFF), 1);
+    expect_told(&w.f, "tries", "1");
+    expect_told(&w.f, "text", "451 later");
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RETRY, NULL);
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 1);
+    delivered(&w.f, "a@one.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void what_expires_in_line_waits_for_the_places_that_are_out(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@y.test\n", "\"lifetime\":\"300ms\",\"destination_concurrency\":1",
+          "", "");
+    fill(&w.f);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 3);
+    assert_true(is_tried(&w.f, "a@one.test"));
+    usleep(320000);
+    /* Those that wait have expired too, as soon as they come home: the line moves on. */
+    delivered(&w.f, "u@y.test");
+    empty(&w.f);
+    if (is_tried(&w.f, "b@y.test")) { /* it was never tried: it is, once */
+        deferred(&w.f, "b@y.test");
+        assert_int_equal(count(&w.f, "expired"), 0);
+    }
+    assert_true(is_tried(&w.f, "a@one.test"));
+    delivered(&w.f, "a@one.test");
+    turns(&w.f, 6);
+    assert_int_equal(count(&w.f, "expired"), 1);
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "not delivered within 300ms"));
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; all@gw.test"));
+    assert_int_equal(fakespool_live(w.f.spool), 1); /* the report */
+    end(&w);
+}
+
+static void a_place_that_waits_can_be_held_when_the_one_in_flight_is_back(void **state)
+{
+    struct queue_filter all = { .recipient = "all@gw.test" };
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n",
+          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
+    add1(&w.f, "s@x.test", "u@two.test");
+    turns(&w.f, 2);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    assert_int_equal(act(&w.f, &all, QUEUE_HOLD, "wait"), 0); /* a is in flight */
+    deferred(&w.f, "a@one.test");
+    assert_int_equal(act(&w.f, &all, QUEUE_HOLD, "wait"), 1);
+    delivered(&w.f, "u@two.test");
+    assert_int_equal(w.f.n, 0);
+    expect_told(&w.f, "state", "held");
+    expect_told(&w.f, "text", "wait");
+    assert_int_equal(act(&w.f, &all, QUEUE_RELEASE, NULL), 1);
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 2);
+    delivered(&w.f, "b@two.test");
+    delivered(&w.f, "a@one.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void a_removed_recipient_goes_when_its_last_place_is_back(void **state)
+{
+    struct queue_filter all = { .recipient = "all@gw.test" };
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n",
+          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
+    add1(&w.f, "s@x.test", "u@two.test");
+    turns(&w.f, 2);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    deferred(&w.f, "a@one.test");
+    assert_int_equal(act(&w.f, &all, QUEUE_REMOVE, NULL), 1);
+    assert_int_equal(fakespool_live(w.f.spool), 2);
+    delivered(&w.f, "u@two.test");
+    assert_int_equal(w.f.n, 0);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void a_place_whose_destination_dies_is_tried_when_it_lives(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test\n",
+          "\"retry\":[\"1h\"],\"dead_min\":\"20ms\",\"jitter\":0,\"destination_concurrency\":1", "",
+          "");
+    add1(&w.f, "s@x.test", "u@two.test");
+    turns(&w.f, 2);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    say(&w.f, "u@two.test", POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "refused");
+    turns(&w.f, 3);
+    delivered(&w.f, "a@one.test");
+    expect_told(&w.f, "state", "waiting");
+    until_tried(&w.f, "b@two.test");
+    assert_int_equal(w.f.n, 1);
+    delivered(&w.f, "b@two.test");
+    assert_int_equal(fakespool_live(w.f.spool), 1); /* the other message */
+    end(&w);
+}
+
+static void a_stop_and_a_restart_forget_no_place_and_repeat_none(void **state)
+{
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: a@one.test, b@two.test, c@three.test\n", "\"retry\":[\"1h\"]", "", "");
+    start_there(&g, w.path, "", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    failed(&w.f, "b@two.test");
+    queue_stop(w.f.queue);
+    queue_cancel_all(w.f.queue);
+    assert_int_equal(w.f.cancels, 1);
+    replay(&w.f, &g, "s@x.test", "all@gw.test");
+    turns(&g, 6);
+    assert_false(is_tried(&g, "a@one.test"));
+    assert_false(is_tried(&g, "b@two.test"));
+    delivered(&g, "c@three.test");
+    turns(&g, 6);
+    assert_int_equal(count(&g, "bounced"), 1);
+    assert_non_null(strstr(fakespool_newest(g.spool), "Final-Recipient: rfc822; b@two.test"));
+    delivered(&g, "s@x.test");
+    assert_int_equal(fakespool_live(g.spool), 0);
+    stop(&g);
+    end(&w);
+}
+
+static void a_failure_beside_a_place_that_is_held_is_told_also_after_a_restart(void **state)
+{
+    static const char rule[] = "\"rules\":[{\"recipient\":\"h@one.test\",\"hold\":\"look\"}],";
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: h@one.test, b@two.test\n", "", "", rule);
+    start_there(&g, w.path, "", "", rule);
+    fakespool_fail_puts(w.f.spool, -ENOSPC);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    failed(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "held");
+    assert_int_equal(count(&w.f, "bounced"), 0);
+    replay(&w.f, &g, "s@x.test", "all@gw.test");
+    turns(&g, 6);
+    assert_int_equal(count(&g, "bounced"), 1);
+    delivered(&g, "s@x.test");
+    expect_told(&g, "state", "held");
+    assert_int_equal(fakespool_live(g.spool), 1);
+    stop(&g);
+    end(&w);
+}
+
+static void what_holds_one_place_is_what_is_said_of_the_recipient(void **state)
+{
+    struct world w;
+    char *text;
+
+    (void)state;
+    begin(&w, "all: h@one.test, b@two.test\n", "", "",
+          "\"rules\":[{\"recipient\":\"h@one.test\",\"hold\":\"look\"}],");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "held");
+    text = told(&w.f, "text");
+    assert_non_null(strstr(text, "look"));
+    free(text);
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 0); /* held again, and b has it */
+    expect_told(&w.f, "state", "held");
+    end(&w);
+}
+
+static void a_notice_to_a_postmaster_who_is_an_alias_is_held_and_tried_again(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "postmaster: p@one.test, q@two.test\n", "", "", "");
+    add1(&w.f, "", "nobody@y.test");
+    turns(&w.f, 2);
+    failed(&w.f, "nobody@y.test"); /* the null path: to the postmaster */
+    assert_int_equal(w.f.n, 2);
+    delivered(&w.f, "p@one.test");
+    failed(&w.f, "q@two.test");
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    assert_int_equal(waiting(&w.f, WAIT_HELD), 1);
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 1);
+    delivered(&w.f, "q@two.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void failures_of_a_list_are_told_to_its_owner_and_others_to_the_sender(void **state)
+{
+    static const char *const both[] = { "all@gw.test", "nobody@y.test" };
+    struct world w;
+
+    (void)state;
+    begin(&w,
+          "staff: a@one.test, d@one.test\nowner-staff: boss@three.test\n"
+          "all: staff, b@two.test\n",
+          "", "", "");
+    add(&w.f, "s@x.test", 2, both);
+    turns(&w.f, 2);
+    assert_int_equal(w.f.n, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(queue_job_sender(w.f.jobs[i]),
+                            queue_job_rcpts(w.f.jobs[i]) == 2 ? "owner-staff@gw.test" : "s@x.test");
+    settle_all(&w.f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550 no");
+    turns(&w.f, 10);
+    assert_int_equal(count(&w.f, "bounced"), 2);
+    assert_int_equal(fakespool_live(w.f.spool), 2); /* the message itself has gone */
+    /* The later one is the list's. */
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; a@one.test"));
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; d@one.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; b@two.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "nobody@y.test"));
+    assert_true(is_tried(&w.f, "s@x.test"));
+    delivered(&w.f, "s@x.test");
+    /* Nor does a notice that the owner can't get go round: it has no sender. */
+    failed(&w.f, "boss@three.test");
+    delivered(&w.f, "postmaster@gw.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void what_the_owner_is_to_be_told_is_known_after_a_restart(void **state)
+{
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, "staff: a@one.test, b@two.test\nowner-staff: boss@three.test\n", "", "", "");
+    start_there(&g, w.path, "", "", "");
+    add1(&w.f, "s@x.test", "staff@gw.test");
+    turns(&w.f, 2);
+    failed(&w.f, "a@one.test");
+    assert_int_equal(count(&w.f, "bounced"), 0);
+    replay(&w.f, &g, "s@x.test", "staff@gw.test");
+    turns(&g, 4);
+    delivered(&g, "b@two.test");
+    turns(&g, 4);
+    assert_int_equal(count(&g, "bounced"), 1);
+    assert_true(is_tried(&g, "boss@three.test"));
+    assert_false(is_tried(&g, "s@x.test"));
+    stop(&g);
+    end(&w);
+}
+
+static void a_command_is_told_of_by_its_alias(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "prog: \"|/secret/program --key\"\n", "", "", "");
+    add1(&w.f, "s@x.test", "prog@gw.test");
+    turns(&w.f, 2);
+    assert_int_equal(w.f.n, 1);
+    assert_string_equal(queue_job_param(w.f.jobs[0], "command"), "/secret/program --key");
+    settle_all(&w.f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "it said no");
+    turns(&w.f, 6);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; prog@gw.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "secret"));
+    end(&w);
+}
+
+static void a_long_list_is_known_after_a_stop_though_not_each_outcome_was_written(void **state)
+{
+    enum { N = 600 };
+    struct buf aliases = { 0 };
+    struct fixture g;
+    struct world w;
+    char name[32];
+    json_int_t again;
+
+    (void)state;
+    buf_adds(&aliases, "all: u0@d0.test");
+    for (int i = 1; i < N; i++)
+        buf_printf(&aliases, ", u%d@d%d.test", i, i);
+    buf_adds(&aliases, "\n");
+    begin(&w, aliases.data, "\"concurrency\":700", "", "");
+    start_there(&g, w.path, "\"concurrency\":700", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 12);
+    assert_int_equal(w.f.n, N);
+    for (int i = 0; i < N / 2; i++) {
+        snprintf(name, sizeof name, "u%d@d%d.test", i, i);
+        say(&w.f, name, POSTERN_DELIVERED, 0, "250 ok");
+        if (i % 10 == 9)
+            turns(&w.f, 1);
+    }
+    turns(&w.f, 1);
+    queue_stop(w.f.queue);
+    replay(&w.f, &g, "s@x.test", "all@gw.test");
+    turns(&g, 12);
+    again = 0;
+    for (int i = 0; i < N / 2; i++) {
+        snprintf(name, sizeof name, "u%d@d%d.test", i, i);
+        again += is_tried(&g, name);
+    }
+    assert_int_equal(again, 0);
+    assert_int_equal(g.n, N / 2);
+    settle_all(&g, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&g, 6);
+    assert_int_equal(fakespool_live(g.spool), 0);
+    settle_all(&w.f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&w.f, 6);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    stop(&g);
+    end(&w);
+    buf_free(&aliases);
+}
+
+static void what_is_asked_of_users_does_not_hold_up_what_can_go(void **state)
+{
+    static const char *const both[] = { "all@gw.test", "b@two.test" };
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: no-such-user-a, no-such-user-b, c@three.test\n", "",
+          ",\"user_file\":\".aliases-of-a-test\"", "");
+    add(&w.f, "s@x.test", 2, both);
+    turns(&w.f, 2);
+    assert_true(is_tried(&w.f, "b@two.test"));
+    until_tried(&w.f, "c@three.test");
+    settle_all(&w.f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&w.f, 4);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    assert_int_equal(count(&w.f, "delivered"), 4);
+    end(&w);
+}
+
+static void one_removed_while_its_user_is_asked_goes_with_the_answer(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: no-such-user-a, c@three.test\n", "", ",\"user_file\":\".aliases-of-a-test\"",
+          "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    for (int i = 0; i < 100 && !waiting(&w.f, WAIT_NEW); i++)
+        turns(&w.f, 1);
+    turns(&w.f, 2);
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_REMOVE, NULL);
+    loop_quiesce(w.f.loop);
+    turns(&w.f, 4);
+    if (w.f.n) /* it had been answered before it was removed */
+        settle_all(&w.f, POSTERN_DELIVERED, 0, "250 ok");
+    turns(&w.f, 4);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_place_is_served_once),
+        cmocka_unit_test(a_place_that_fails_is_told_at_once_and_once),
+        cmocka_unit_test(what_is_no_alias_any_more_and_fails_is_told_by_its_name),
+        cmocka_unit_test(what_was_deferred_is_not_tried_again_when_the_others_turn_in_line_comes),
+        cmocka_unit_test(what_expires_in_line_waits_for_the_places_that_are_out),
+        cmocka_unit_test(a_place_that_waits_can_be_held_when_the_one_in_flight_is_back),
+        cmocka_unit_test(a_removed_recipient_goes_when_its_last_place_is_back),
+        cmocka_unit_test(a_place_whose_destination_dies_is_tried_when_it_lives),
+        cmocka_unit_test(a_stop_and_a_restart_forget_no_place_and_repeat_none),
+        cmocka_unit_test(a_failure_beside_a_place_that_is_held_is_told_also_after_a_restart),
+        cmocka_unit_test(what_holds_one_place_is_what_is_said_of_the_recipient),
+        cmocka_unit_test(a_notice_to_a_postmaster_who_is_an_alias_is_held_and_tried_again),
+        cmocka_unit_test(failures_of_a_list_are_told_to_its_owner_and_others_to_the_sender),
+        cmocka_unit_test(what_the_owner_is_to_be_told_is_known_after_a_restart),
+        cmocka_unit_test(a_command_is_told_of_by_its_alias),
+        cmocka_unit_test(a_long_list_is_known_after_a_stop_though_not_each_outcome_was_written),
+        cmocka_unit_test(what_is_asked_of_users_does_not_hold_up_what_can_go),
+        cmocka_unit_test(one_removed_while_its_user_is_asked_goes_with_the_answer),
+    };
+
+    log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
