@@ -71,7 +71,8 @@ static void unknown_section(struct merge *m, const char *name)
     else if (!config_belongs(name, NULL, NULL, &pointer))
         merge_error(m, "unknown section; \"%s\" belongs in %s", name, pointer.data);
     else
-        merge_error(m, "unknown section; a plugin is set up in \"ingress\", \"transports\" or "
+        merge_error(m,
+                    "unknown section; a plugin is set up in \"ingress\", \"transports\" or "
                     "\"directories\"");
     buf_free(&pointer);
 }

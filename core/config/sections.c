@@ -228,7 +228,7 @@ static const struct postern_option aliases_table[] = {
     POSTERN_OPT(struct config_aliases, depth, POSTERN_OPT_INT, .dflt = "20", .min = 1, .max = 100,
         .doc = "How deep aliases of aliases may nest."),
     POSTERN_OPT(struct config_aliases, expansion_max, POSTERN_OPT_INT, .dflt = "100000",
-        .min = 1, .max = 10000000,
+        .min = 1, .max = 500000,
         .doc = "How many targets one address may come to stand for."),
     POSTERN_OPT(struct config_aliases, refresh, POSTERN_OPT_DURATION, .dflt = "30s",
         .min = 0, .max = POSTERN_DAYS(1),

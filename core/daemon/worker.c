@@ -3,8 +3,8 @@
  * It is started by the supervisor with everything that must be inherited (the configuration's
  * bytes, the listeners, a row of the scoreboard, a channel), tells when it is ready, and ends when
  * it is told to drain, when the supervisor has gone, or by SIGTERM. */
-#include "daemon/aliases.h"
 #include "daemon/worker.h"
+#include "daemon/aliases.h"
 
 #include <errno.h>
 #include <fcntl.h>

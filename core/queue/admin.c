@@ -72,8 +72,8 @@ static json_t *rcpt_of_json(const struct queue *q, const struct qmsg *m, size_t 
     return o;
 }
 
-static json_t *msg_json(const struct queue *q, const struct qmsg *m, uint64_t size, int64_t now_mono,
-                        int64_t now_wall)
+static json_t *msg_json(const struct queue *q, const struct qmsg *m, uint64_t size,
+                        int64_t now_mono, int64_t now_wall)
 {
     json_t *o = json_object(), *rcpts = json_array();
     const char *rcpt = envelope_first_rcpt(m->env);

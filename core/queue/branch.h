@@ -83,7 +83,8 @@ void branch_each_failed(const struct queue *q, const struct qmsg *m, size_t i,
 /* What leaves have come to is written as a whole, so of many not each time. 1: it may be written
  * now, and is; 0: not before branch_write_at, if no other outcome comes with it. */
 int     branch_may_write(struct queue *q, struct qmsg *m);
-int64_t branch_write_at(const struct queue *q, const struct qmsg *m); /* INT64_MAX: all is written */
+/* INT64_MAX: all is written. */
+int64_t branch_write_at(const struct queue *q, const struct qmsg *m);
 
 int  branch_any(const struct queue *q, const struct qmsg *m); /* 1: some recipient has one */
 void branch_encode(const struct queue *q, const struct qmsg *m, struct buf *out);

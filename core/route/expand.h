@@ -14,10 +14,10 @@
 struct route_leaf {
     struct route_query    query;    /* the one of the table that gave the decision */
     struct route_decision decision; /* texts are the table's, or live as long as the expansion */
-    const char           *key;   /* the same place at the next attempt has the same; "": the only one */
-    const char           *shown; /* for people: an address, "|command", ">file" */
-    const char           *chain; /* "sales@example.com -> ann@example.com"; NULL: no alias led here */
-    const char           *sender; /* whom bounces go to: a list's owner; NULL: the message's sender */
+    const char *key;    /* the same place at the next attempt has the same; "": the only one */
+    const char *shown;  /* for people: an address, "|command", ">file" */
+    const char *chain;  /* "sales@example.com -> ann@example.com"; NULL: no alias led here */
+    const char *sender; /* whom bounces go to: a list's owner; NULL: the message's sender */
     struct route_trace    trace;
 };
 

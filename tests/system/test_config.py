@@ -211,7 +211,8 @@ def test_a_good_configuration_is_praised(new_gateway):
         {"$comment": ["of", "several", "lines"], "domain": "a.test", "hold": "x"}]}}})
     said = gw.cli("check").stdout
     assert said == "configuration is good: 2 files, 3 plugins, 1 rule\n"
-    assert gw.json("check") == {"ok": True, "files": 2, "plugins": 3, "rules": 1, "errors": []}
+    assert gw.json("check") == {"ok": True, "files": 2, "plugins": 3, "rules": 1, "errors": [],
+                                "warnings": []}
     assert not os.path.exists(gw.spool)
 
 

@@ -1,4 +1,5 @@
-/* A queue for tests: against a spool in memory and a transport that does what each test tells it. */
+/* A queue for tests: against a spool in memory and a transport that does what each test tells
+ * it. */
 #ifndef TESTS_QUEUE_KIT_H
 #define TESTS_QUEUE_KIT_H
 
@@ -201,8 +202,8 @@ static inline json_int_t waiting(struct fixture *f, enum wait_reason reason)
 }
 
 /* Until all were looked at. */
-static inline size_t act(struct fixture *f, const struct queue_filter *filter, enum queue_action action,
-                  const char *why)
+static inline size_t act(struct fixture *f, const struct queue_filter *filter,
+                         enum queue_action action, const char *why)
 {
     uint64_t from = 0;
     size_t n = 0;
