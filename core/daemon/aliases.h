@@ -10,7 +10,8 @@ struct aliases;
 
 /* Looks at the files of `routes` every aliases.refresh, on a thread, and puts what has changed in
  * place on the loop. NULL when there is nothing to look at. */
-struct aliases *aliases_new(struct loop *loop, const struct config *cfg, struct route_table *routes);
+struct aliases *aliases_new(struct loop *loop, const struct config *cfg,
+                            struct route_table *routes);
 void            aliases_free(struct aliases **a); /* behind loop_quiesce */
 
 #endif

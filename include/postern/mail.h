@@ -61,11 +61,11 @@ POSTERN_API uint32_t postern_address_hacks(const struct postern_address *);
 
 /* --- address lists (RFC 5322 3.4) --- */
 
-struct postern_mailbox { /* one of a list; both texts are in the caller's buffer, with a NUL each     */
+struct postern_mailbox { /* one of a list; both texts are in the caller's buffer, with a NUL each */
     size_t      size;
-    const char *address; /* without blanks and comments; not yet judged: postern_address_parse does   */
+    const char *address; /* without blanks and comments, not judged: see postern_address_parse    */
     size_t      address_len;
-    const char *name; /* the display name, unquoted, or the comment behind the address; may be ""     */
+    const char *name; /* the display name, unquoted, or the comment behind the address; may be "" */
     size_t      name_len;
 };
 /* Iterates over the value of a From, To or Cc field, folded as it stands; *pos starts at 0. 1: *ret

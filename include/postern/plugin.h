@@ -38,9 +38,9 @@ struct postern_transport_ops {
 /* What a check may know of the gateway that it is for. */
 struct postern_facts {
     size_t      size;
-    const char *hostname; /* server.hostname                                                       */
-    const char *user;     /* whom workers run as, by name; NULL: whoever starts the gateway        */
-    uint32_t    uid;      /* of that user, or of whoever checks; (uint32_t)-1: there is no such    */
+    const char *hostname; /* server.hostname                                                     */
+    const char *user;     /* whom workers run as, by name; NULL: whoever starts the gateway      */
+    uint32_t    uid;      /* of that user, or of whoever checks; (uint32_t)-1: there is no such  */
     uint32_t    reserved;
 };
 

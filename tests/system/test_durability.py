@@ -25,7 +25,9 @@ def survives(gateway, peer, to, total, kills, threads, report):
     assert not load.refused, load.refused
     assert load.acked == set(range(total))
     gw.restart()
-    assert gw.json("status")["queue"]["messages"] >= total
+    # The shards of those that were killed are read beside other work.
+    wait_for("all of them to be queued again",
+             lambda: gw.json("status")["queue"]["messages"] >= total)
     server.open()
     wait_for(lambda: f"{total} messages, there are {len(numbers_of(server.messages()))}",
              lambda: len(numbers_of(server.messages())) >= total, patience=240)
