@@ -449,7 +449,8 @@ def test_gigabytes_of_output_are_counted_and_dropped(gateway, place):
 
 def test_mail_goes_on_while_a_command_floods(gateway, place):
     command = place.script('if [ "$1" = slow ]; then exec cat /dev/zero; fi')
-    gw = gateway(pipe([command, "{user}"], timeout="20s", kill_grace="0s"), no_retry())
+    gw = gateway(pipe([command, "{user}"], timeout="20s", kill_grace="0s"), no_retry(),
+                 {"server": {"grace": "0s"}})
     gw.send("ann@client.test", "slow@pipe.test", message())
     for i in range(20):
         gw.send("ann@client.test", f"quick{i}@pipe.test", message())
