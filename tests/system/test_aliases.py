@@ -109,7 +109,7 @@ def test_a_place_that_is_down_is_tried_again_and_the_others_are_not(new_gateway)
              lambda: served().get("ann@gw.test") == "delivered")
     server = SmtpPeer(port=port)
     try:
-        gw.cli("queue", "retry", "--all")
+        gw.cli("queue", "retry", "--all", code=None)  # it may be under way already
         server.wait_messages(1)
         gw.wait_empty()
         assert sorted(r for m in server.messages() for r in m.rcpts) == ["ben@remote.test",
@@ -261,7 +261,7 @@ def test_mended_aliases_mend_the_mail_that_waits(new_gateway):
     gw.wait_event("deliver.deferred")
     aliases.write("sales: ann;\n")
     gw.wait_event("alias.read")
-    gw.cli("queue", "retry", "--all")
+    gw.cli("queue", "retry", "--all", code=None)  # it may be under way already
     gw.wait_mail("ann")
     gw.wait_empty()
 
