@@ -101,7 +101,7 @@ static void what_leads_elsewhere_is_refused(void **state)
 
 static void a_name_has_a_limit(void **state)
 {
-    char path[FILE_PATH_MAX + 1];
+    char path[FILE_PATH_MAX + 1] = "";
     struct settings set = settings_of(path);
     struct file_name name;
     struct problem p;
