@@ -52,7 +52,7 @@ def test_a_broken_configuration_changes_nothing(gateway):
     done = gw.cli("reload", code=78)
     assert "20-more.json#/queue/lifetme" in done.stderr and "lifetime" in done.stderr
     gw.process.send_signal(signal.SIGHUP)
-    events = gw.wait_event("gateway.reload_failed", count=1)
+    events = gw.wait_event("gateway.reload_failed", count=2)
     assert all("20-more.json#/queue/lifetme" in e["why"] for e in events)
     os.remove(os.path.join(gw.confd, "20-more.json"))
     assert gw.workers() == before
