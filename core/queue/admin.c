@@ -18,7 +18,7 @@
 
 static const char *const state_names[] = { "waiting", "delivered", "failed", "done", "held" };
 
-static json_t *text_json_value(const char *s)
+json_t *queue_text_json(const char *s)
 {
     json_t *v = s ? json_string(s) : json_null();
 
@@ -37,7 +37,7 @@ static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mo
     json_t *o = json_object();
     char time[40], status[24];
 
-    json_object_set_new(o, "recipient", text_json_value(rcpt));
+    json_object_set_new(o, "recipient", queue_text_json(rcpt));
     json_object_set_new(o, "state", json_string(state_names[r->state]));
     json_object_set_new(o, "tries", json_integer(r->tries));
     if (r->state == RCPT_WAITING || r->state == RCPT_HELD || r->state == RCPT_FAILED)
@@ -54,11 +54,11 @@ static json_t *rcpt_json(const struct qrcpt *r, const char *rcpt, int64_t now_mo
         json_object_set_new(o, "status", json_string(status));
     }
     if (r->text)
-        json_object_set_new(o, "text", text_json_value(r->text));
+        json_object_set_new(o, "text", queue_text_json(r->text));
     if (r->remote)
-        json_object_set_new(o, "remote", text_json_value(r->remote));
+        json_object_set_new(o, "remote", queue_text_json(r->remote));
     if (r->decision)
-        json_object_set_new(o, "decision", text_json_value(r->decision));
+        json_object_set_new(o, "decision", queue_text_json(r->decision));
     return o;
 }
 
@@ -80,13 +80,13 @@ static json_t *msg_json(const struct queue *q, const struct qmsg *m, uint64_t si
     char id[16], time[40];
 
     json_object_set_new(o, "id", json_string(text_id(m->id, id, sizeof id)));
-    json_object_set_new(o, "sender", text_json_value(envelope_sender(m->env)));
+    json_object_set_new(o, "sender", queue_text_json(envelope_sender(m->env)));
     json_object_set_new(o, "received",
                         json_string(text_time(m->env->received_usec, time, sizeof time)));
     json_object_set_new(o, "age", json_real((double)envelope_age(m->env, now_wall) / 1e6));
     json_object_set_new(o, "size", json_integer((json_int_t)size));
-    json_object_set_new(o, "ingress", text_json_value(envelope_ingress(m->env)));
-    json_object_set_new(o, "client", text_json_value(envelope_client(m->env)));
+    json_object_set_new(o, "ingress", queue_text_json(envelope_ingress(m->env)));
+    json_object_set_new(o, "client", queue_text_json(envelope_client(m->env)));
     if (m->env->flags & ENVELOPE_BOUNCE)
         json_object_set_new(o, "bounce", json_true());
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt))
@@ -331,13 +331,13 @@ static json_t *dest_json(const struct qdest *d, int64_t now)
     json_t *o = json_object();
     int64_t probe_in = d->dead_until > now ? d->dead_until - now : 0;
 
-    json_object_set_new(o, "transport", text_json_value(d->transport));
-    json_object_set_new(o, "destination", text_json_value(d->name));
+    json_object_set_new(o, "transport", queue_text_json(d->transport));
+    json_object_set_new(o, "destination", queue_text_json(d->name));
     json_object_set_new(o, "waiting", json_integer((json_int_t)(d->waiting_n + d->parked.n)));
     json_object_set_new(o, "in_flight", json_integer((json_int_t)d->in_flight));
     if (!d->dead_until)
         return o;
-    json_object_set_new(o, "dead", text_json_value(d->text ? d->text : ""));
+    json_object_set_new(o, "dead", queue_text_json(d->text ? d->text : ""));
     json_object_set_new(o, "probe_in", json_real((double)probe_in / 1e6));
     return o;
 }

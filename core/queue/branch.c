@@ -435,14 +435,6 @@ int branch_decode(struct queue *q, struct qmsg *m, struct rd *in)
 
 /* --- for operators --- */
 
-static json_t *text_json(const char *s)
-{
-    json_t *v = s ? json_string(s) : json_null();
-    char clean[QUEUE_TEXT_MAX];
-
-    return v ? v : json_string(postern_text_clean(s, strlen(s), clean, sizeof clean));
-}
-
 json_t *branch_json(const struct queue *q, const struct qmsg *m, size_t i)
 {
     static const char *const names[] = { "waiting", "in flight", "delivered", "failed", "done" };
@@ -456,12 +448,12 @@ json_t *branch_json(const struct queue *q, const struct qmsg *m, size_t i)
         const struct qleaf *leaf = &b->v[k];
         json_t *o = json_object();
 
-        json_object_set_new(o, "place", text_json(leaf->shown));
+        json_object_set_new(o, "place", queue_text_json(leaf->shown));
         json_object_set_new(o, "state", json_string(names[leaf->state]));
         if (leaf->text)
-            json_object_set_new(o, "text", text_json(leaf->text));
+            json_object_set_new(o, "text", queue_text_json(leaf->text));
         if (leaf->remote)
-            json_object_set_new(o, "remote", text_json(leaf->remote));
+            json_object_set_new(o, "remote", queue_text_json(leaf->remote));
         json_array_append_new(list, o);
     }
     return list;

@@ -211,6 +211,9 @@ void rcpt_defer(struct queue *q, struct qrcpt *r, enum wait_reason reason,
                 const struct route_group *g);
 struct spool *msg_spool(const struct queue *q, const struct qmsg *m);
 
+/* admin.c: addresses may hold bytes that are not UTF-8; those become '?'. NULL gives null. */
+json_t *queue_text_json(const char *text);
+
 /* attempt.c: routing what is due */
 void msg_route(struct queue *q, struct qmsg *m);
 void msg_unpark(struct queue *q, struct qmsg *m); /* routes what was parked, too */

@@ -75,20 +75,12 @@ void route_expansion_explain(const struct route_query *q, const struct route_exp
         explain_leaf(&e->leaves[i], colour, out);
 }
 
-static json_t *text_json(const char *text)
-{
-    char shown[SHOWN_SIZE];
-    json_t *j = text ? json_string(text) : json_null();
-
-    return j ? j : json_string(clean(text, shown, sizeof shown));
-}
-
 static void add_asked(json_t *j, const struct route_expansion *e)
 {
     json_t *asked = json_array();
 
     for (size_t i = 0; i < e->asked_n; i++)
-        json_array_append_new(asked, text_json(e->asked[i]));
+        json_array_append_new(asked, route_text_json(e->asked[i]));
     if (e->asked_n)
         json_object_set(j, "directories", asked);
     json_decref(asked);
@@ -106,7 +98,7 @@ json_t *route_expansion_json(const struct route_query *q, const struct route_exp
     j = route_explain_json(q, &e->first, &e->trace);
     add_asked(j, e);
     alias = json_object();
-    json_object_set_new(alias, "file", text_json(e->alias_file));
+    json_object_set_new(alias, "file", route_text_json(e->alias_file));
     json_object_set_new(alias, "line", json_integer((json_int_t)e->alias_line));
     leaves = json_array();
     for (size_t i = 0; i < e->n; i++) {
@@ -116,8 +108,8 @@ json_t *route_expansion_json(const struct route_query *q, const struct route_exp
 
         own.rcpt = leaf->shown;
         one = route_explain_json(&own, &leaf->decision, &leaf->trace);
-        json_object_set_new(one, "chain", text_json(leaf->chain));
-        json_object_set_new(one, "bounces_to", text_json(leaf->sender));
+        json_object_set_new(one, "chain", route_text_json(leaf->chain));
+        json_object_set_new(one, "bounces_to", route_text_json(leaf->sender));
         json_array_append_new(leaves, one);
     }
     json_object_set_new(alias, "leaves", leaves);

@@ -55,6 +55,8 @@ void    route_expansion_explain(const struct route_query *q, const struct route_
                                 int colour, struct buf *out);
 json_t *route_expansion_json(const struct route_query *q, const struct route_expansion *e);
 
+/* A text that may hold anything: what is not UTF-8 becomes '?'. NULL gives null. */
+json_t *route_text_json(const char *text);
 /* Parts of route_explain: the steps, and "=> transport ...". */
 void route_explain_steps(const struct route_trace *t, int colour, struct buf *out);
 void route_explain_decision(const struct route_query *q, const struct route_decision *d, int colour,

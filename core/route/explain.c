@@ -164,8 +164,7 @@ void route_explain(const struct route_query *q, const struct route_decision *d,
 
 /* --- JSON --- */
 
-/* A text that may hold anything: what is not UTF-8 becomes '?'. NULL gives null. */
-static json_t *json_text(const char *text)
+json_t *route_text_json(const char *text)
 {
     char shown[SHOWN_SIZE];
     json_t *j = text ? json_string(text) : json_null();
@@ -178,7 +177,7 @@ static json_t *json_list(const char *const *v, size_t n)
     json_t *list = json_array();
 
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_text(v[i]));
+        json_array_append_new(list, route_text_json(v[i]));
     return list;
 }
 
@@ -190,12 +189,12 @@ json_t *route_rule_json(const struct route_rule *rule)
         return json_null();
     j = json_object();
     json_object_set_new(j, "index", json_integer((json_int_t)rule->index));
-    json_object_set_new(j, "what", json_text(rule->what));
+    json_object_set_new(j, "what", route_text_json(rule->what));
     if (rule->number)
         json_object_set_new(j, "number", json_integer((json_int_t)rule->number));
-    json_object_set_new(j, "file", json_text(rule->origin.file));
-    json_object_set_new(j, "pointer", json_text(rule->origin.pointer));
-    json_object_set_new(j, "comment", json_text(rule->comment));
+    json_object_set_new(j, "file", route_text_json(rule->origin.file));
+    json_object_set_new(j, "pointer", route_text_json(rule->origin.pointer));
+    json_object_set_new(j, "comment", route_text_json(rule->comment));
     return j;
 }
 
@@ -210,7 +209,7 @@ static json_t *json_steps(const struct route_trace *t)
             json_object_set_new(step, "last_index",
                                 json_integer((json_int_t)t->steps[i].last->index));
         json_object_set_new(step, "matched", json_boolean(t->steps[i].matched));
-        json_object_set_new(step, "text", json_text(t->steps[i].text));
+        json_object_set_new(step, "text", route_text_json(t->steps[i].text));
         json_array_append_new(list, step);
     }
     return list;
@@ -225,23 +224,23 @@ static json_t *json_decision(const struct route_decision *d)
     char status[32];
     json_t *j = json_object();
 
-    json_object_set_new(j, "action", json_text(actions[d->action]));
+    json_object_set_new(j, "action", route_text_json(actions[d->action]));
     json_object_set_new(j, "rule", route_rule_json(d->rule));
-    json_object_set_new(j, "recipient", json_text(d->rcpt));
-    json_object_set_new(j, "domain", json_text(d->domain));
-    json_object_set_new(j, "accept_from", json_text(d->anyone ? "anyone" : "trusted"));
+    json_object_set_new(j, "recipient", route_text_json(d->rcpt));
+    json_object_set_new(j, "domain", route_text_json(d->domain));
+    json_object_set_new(j, "accept_from", route_text_json(d->anyone ? "anyone" : "trusted"));
     if (d->action == ROUTE_TRANSPORT) {
-        json_object_set_new(j, "transport", json_text(d->transport));
+        json_object_set_new(j, "transport", route_text_json(d->transport));
         json_object_set_new(j, "next_hops", json_list(d->next_hops, d->next_hop_n));
         json_object_set_new(j, "params", json_list(d->params->v, d->params->n));
-        json_object_set_new(j, "queue_group", json_text(d->group ? d->group->name : NULL));
+        json_object_set_new(j, "queue_group", route_text_json(d->group ? d->group->name : NULL));
     }
     if (d->action == ROUTE_FAIL) {
         snprintf(status, sizeof status, "%u.%u.%u", d->status[0], d->status[1], d->status[2]);
-        json_object_set_new(j, "status", json_text(status));
+        json_object_set_new(j, "status", route_text_json(status));
     }
     if (d->text)
-        json_object_set_new(j, "text", json_text(d->text));
+        json_object_set_new(j, "text", route_text_json(d->text));
     return j;
 }
 
@@ -250,9 +249,9 @@ json_t *route_explain_json(const struct route_query *q, const struct route_decis
 {
     json_t *j = json_object();
 
-    json_object_set_new(j, "recipient", json_text(q->rcpt));
-    json_object_set_new(j, "sender", json_text(q->sender));
-    json_object_set_new(j, "ingress", json_text(q->ingress));
+    json_object_set_new(j, "recipient", route_text_json(q->rcpt));
+    json_object_set_new(j, "sender", route_text_json(q->sender));
+    json_object_set_new(j, "ingress", route_text_json(q->ingress));
     json_object_set_new(j, "trace", json_steps(t));
     json_object_set_new(j, "decision", json_decision(d));
     return j;
