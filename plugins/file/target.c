@@ -4,6 +4,7 @@
  * in there meanwhile (openat2). The folder of the file is held open, and everything else is done by
  * way of it: by a name without a slash, or, for the locks, by "/proc/self/fd/FOLDER/NAME". */
 #include "target.h"
+#include "../common/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -269,21 +270,6 @@ int target_open(struct target *t, const struct settings *set, const struct file_
 }
 
 /* --- writing --- */
-
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 int target_flush(struct target *t)
 {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "folder.h"
+#include "../common/write.h"
 
 #define MBOX_MODE  0600
 #define OPEN_TRIES 5 /* times that the file may be replaced under our hands */
@@ -180,21 +181,6 @@ int mbox_open(struct mbox *m, const struct settings *set, const struct user *use
 }
 
 /* --- writing --- */
-
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 int mbox_flush(struct mbox *m)
 {

@@ -4,6 +4,7 @@
  * locked as long as the worker that made it lives, so that others can tell what has been left by
  * one that was killed. */
 #include "message.h"
+#include "../common/write.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,21 +32,6 @@ struct writer {
     char in[READ_MAX];
     char out[POSTERN_LINES_ROOM(READ_MAX)];
 };
-
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 /* --- the file --- */
 
