@@ -284,6 +284,49 @@ static void too_little_room_refuses_mail_before_the_disk_is_full(void **state)
     world_free(&w);
 }
 
+static unsigned refused_for_good(struct world *w, size_t now)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < w->messages_n; i++) {
+        if (w->messages[i]->result != -ENOSPC)
+            continue;
+        w->messages[i]->done_asked = 0;
+        w->messages[i]->done_durable = now;
+        n++;
+    }
+    return n;
+}
+
+/* Of a group that the disk has room for in part, some records were written whole. Whoever sent them
+ * hears 452 and tries again; and a large one's content goes. A crash must not bring them back. */
+static void a_group_that_did_not_fit_does_not_come_back(void **state)
+{
+    unsigned refused = 0;
+
+    (void)state;
+    for (uint64_t room = 4000; room < 12000; room += 1000) {
+        struct world *w = world_new((uint32_t)room);
+        size_t now;
+
+        w->cfg.segment_bytes = 65536;
+        assert_int_equal(world_open(w), 0);
+        world_put(w, 100);
+        world_settle(w); /* what comes now is all that is not durable */
+        faults(w, (struct sim_faults){ .capacity = 4096 + room });
+        world_put(w, 2000);
+        for (int i = 0; i < 8; i++)
+            world_put(w, 700);
+        world_settle(w);
+        now = sim_time(w->sim);
+        refused += refused_for_good(w, now);
+        for (uint32_t seed = 1; seed < 20; seed++)
+            assert_int_equal(world_check_crash(w, now, SIM_CHANCE, seed), 0);
+        world_free(&w);
+    }
+    assert_true(refused > 9);
+}
+
 static void large_content_on_a_full_disk_leaves_no_file(void **state)
 {
     struct world *w = opened(9);
@@ -329,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_refuses_mail_and_still_takes_outcomes),
         cmocka_unit_test(outcomes_wait_when_not_even_the_reserve_is_enough),
         cmocka_unit_test(too_little_room_refuses_mail_before_the_disk_is_full),
+        cmocka_unit_test(a_group_that_did_not_fit_does_not_come_back),
         cmocka_unit_test(large_content_on_a_full_disk_leaves_no_file),
         cmocka_unit_test(closing_on_a_broken_disk_ends),
     };
