@@ -47,10 +47,11 @@ struct fill {
 /* Says what is wrong at f->pointer. Returns -EINVAL. */
 int config_fill_error(struct fill *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Fills settings from object; required: are REQUIRED rows asked for? */
-void config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
-                        json_t *object, const char *const *skip, int required, unsigned depth,
-                        void *settings);
+/* Fills settings from object; required: are REQUIRED rows asked for? 0, or -EINVAL: one of those has
+ * no value that makes sense, and is as if it had not been written. */
+int config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
+                       json_t *object, const char *const *skip, int required, unsigned depth,
+                       void *settings);
 /* One value into one member. 0 or -EINVAL (said). */
 int config_fill_value(struct fill *f, const struct postern_option *row, size_t step, json_t *value,
                       unsigned depth, void *member);

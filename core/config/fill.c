@@ -105,11 +105,12 @@ static void fill_default(struct fill *f, const struct postern_option *row, size_
     json_decref(value);
 }
 
-void config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
-                        json_t *object, const char *const *skip, int required, unsigned depth,
-                        void *settings)
+int config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
+                       json_t *object, const char *const *skip, int required, unsigned depth,
+                       void *settings)
 {
     struct postern_option row;
+    int r = 0;
 
     if (object && !f->loose)
         check_keys(f, table, step, object, skip);
@@ -121,10 +122,14 @@ void config_fill_object(struct fill *f, const struct postern_option *table, size
         if (!value && required && (row.flags & POSTERN_OPT_REQUIRED))
             config_fill_error(f, "the required key \"%s\" is missing", row.key);
         mark = config_pointer_push(&f->pointer, row.key);
-        if (!value || config_fill_value(f, &row, step, value, depth, member) < 0)
+        if (!value || config_fill_value(f, &row, step, value, depth, member) < 0) {
             fill_default(f, &row, step, depth, member);
+            if (required && (row.flags & POSTERN_OPT_REQUIRED))
+                r = -EINVAL;
+        }
         config_pointer_cut(&f->pointer, mark);
     }
+    return r;
 }
 
 int config_fill_hinted(struct arena *a, const struct postern_option *table, size_t step,

@@ -268,9 +268,7 @@ static int fill_sub(struct fill *f, const struct postern_option *row, size_t ste
         return expected(f, value, "an object");
     if (depth >= CONFIG_TABLE_DEPTH_MAX)
         return config_fill_error(f, "nested too deeply");
-    /* What is wrong inside is replaced there, member by member: no default for the whole is due. */
-    config_fill_object(f, row->sub, step, value, NULL, 1, depth + 1, member);
-    return 0;
+    return config_fill_object(f, row->sub, step, value, NULL, 1, depth + 1, member);
 }
 
 static int fill_objects(struct fill *f, const struct postern_option *row, size_t step,
@@ -278,6 +276,7 @@ static int fill_objects(struct fill *f, const struct postern_option *row, size_t
 {
     size_t n = json_array_size(value), bytes;
     char *v;
+    int r = 0;
 
     if (!json_is_array(value))
         return expected(f, value, "a list of objects");
@@ -289,11 +288,14 @@ static int fill_objects(struct fill *f, const struct postern_option *row, size_t
     for (size_t i = 0; i < n; i++) {
         size_t mark = config_pointer_index(&f->pointer, i);
 
-        fill_sub(f, row, step, json_array_get(value, i), depth, v + i * row->sub_size);
+        if (fill_sub(f, row, step, json_array_get(value, i), depth, v + i * row->sub_size) < 0)
+            r = -EINVAL;
         config_pointer_cut(&f->pointer, mark);
     }
-    *member = (struct postern_objects){ n, v };
-    return 0;
+    /* Whoever reads it, if only to look for more errors, may rely on what is required. */
+    if (!r)
+        *member = (struct postern_objects){ n, v };
+    return r;
 }
 
 int config_fill_value(struct fill *f, const struct postern_option *row, size_t step, json_t *value,
@@ -320,7 +322,9 @@ int config_fill_value(struct fill *f, const struct postern_option *row, size_t s
     case POSTERN_OPT_SECRET:
         return config_fill_secret(f, value, member);
     case POSTERN_OPT_OBJECT:
-        return fill_sub(f, row, step, value, depth, member);
+        /* What is wrong inside is replaced there, member by member. */
+        return fill_sub(f, row, step, value, depth, member) < 0 && !json_is_object(value) ? -EINVAL
+                                                                                          : 0;
     case POSTERN_OPT_OBJECTS:
         return fill_objects(f, row, step, value, depth, member);
     default:

@@ -384,6 +384,19 @@ static int get(MDB_txn *txn, const struct buf *name, struct buf *out)
     return r;
 }
 
+/* Reading behind the end of a file that was cut short is SIGBUS. */
+static int is_whole(MDB_env *env)
+{
+    struct stat st;
+    MDB_envinfo info;
+    MDB_stat db;
+    int fd;
+
+    return mdb_env_get_fd(env, &fd) == MDB_SUCCESS && fstat(fd, &st) == 0 &&
+        mdb_env_info(env, &info) == MDB_SUCCESS && mdb_env_stat(env, &db) == MDB_SUCCESS &&
+        (uint64_t)st.st_size / db.ms_psize > info.me_last_pgno;
+}
+
 int alias_lmdb_get(const char *path, const char *name, struct buf *out, const char **reterr_why)
 {
     struct address_fault fault = { NULL, 0 };
@@ -401,6 +414,8 @@ int alias_lmdb_get(const char *path, const char *name, struct buf *out, const ch
         return -ENOMEM;
     alias_key_print(k.v, k.len, &printed);
     r = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_RDONLY, 0);
+    if (r == MDB_SUCCESS && !is_whole(env))
+        r = MDB_INVALID;
     if (r == MDB_SUCCESS)
         r = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (r == MDB_SUCCESS) {
@@ -409,6 +424,7 @@ int alias_lmdb_get(const char *path, const char *name, struct buf *out, const ch
     }
     mdb_env_close(env);
     buf_free(&printed);
-    *reterr_why = r == MDB_INVALID ? "no map made by postern map build" : mdb_strerror(r);
+    *reterr_why =
+        r == MDB_INVALID ? "no map made by postern map build, or not all of it" : mdb_strerror(r);
     return r == MDB_NOTFOUND ? -ENOENT : r == MDB_SUCCESS ? 0 : -EIO;
 }

@@ -14,10 +14,12 @@
 #define VERSION  "1"
 #define KEY_MAX  511u
 
+#define CUT_SHORT "it is shorter than it was made: build the map again"
+
 struct mapfile {
     MDB_env *env;
     MDB_dbi dbi;
-    uint64_t count;
+    uint64_t count, bytes;
     struct stat seen;
 };
 
@@ -25,6 +27,27 @@ static int fail(char *why, size_t why_size, const char *path, int r, const char 
 {
     snprintf(why, why_size, "%s: %s", path, what ? what : mdb_strerror(r));
     return r > 0 ? -r : -EINVAL;
+}
+
+/* LMDB reads what it has mapped, and there is nothing behind the end of a file that was cut short:
+ * SIGBUS. So its length is looked at first. */
+static int is_whole(const struct mapfile *m)
+{
+    struct stat st;
+    int fd;
+
+    return mdb_env_get_fd(m->env, &fd) == MDB_SUCCESS && fstat(fd, &st) == 0 &&
+        (uint64_t)st.st_size >= m->bytes;
+}
+
+static uint64_t bytes_in_use(MDB_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+
+    if (mdb_env_info(env, &info) != MDB_SUCCESS || mdb_env_stat(env, &st) != MDB_SUCCESS)
+        return UINT64_MAX;
+    return ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
 }
 
 /* Reads the entry of the version; keeps the handle of the database. */
@@ -62,6 +85,14 @@ static int check_meta(struct mapfile *m, const char *path, char *why, size_t why
     return r;
 }
 
+static int check_file(struct mapfile *m, const char *path, char *why, size_t why_size)
+{
+    m->bytes = bytes_in_use(m->env);
+    if (!is_whole(m))
+        return fail(why, why_size, path, 0, CUT_SHORT);
+    return check_meta(m, path, why, why_size);
+}
+
 int mapfile_open(const char *path, struct mapfile **ret, char *why, size_t why_size)
 {
     struct mapfile *m = calloc(1, sizeof *m);
@@ -79,7 +110,7 @@ int mapfile_open(const char *path, struct mapfile **ret, char *why, size_t why_s
         else /* look-ups should find it in memory */
             posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     }
-    r = r != MDB_SUCCESS ? fail(why, why_size, path, r, NULL) : check_meta(m, path, why, why_size);
+    r = r != MDB_SUCCESS ? fail(why, why_size, path, r, NULL) : check_file(m, path, why, why_size);
     if (r < 0) {
         mapfile_close(&m);
         return r;
@@ -154,6 +185,10 @@ int mapfile_get(const struct mapfile *m, const char *key, mapfile_found *found, 
 
     if (!k.mv_size || k.mv_size > KEY_MAX)
         return -ENOENT;
+    if (!is_whole(m)) { /* it was written over in its place, which is not how maps are made */
+        snprintf(why, why_size, "%s", CUT_SHORT);
+        return -EIO;
+    }
     r = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &txn);
     if (r == MDB_SUCCESS) {
         r = mdb_get(txn, m->dbi, &k, &value);

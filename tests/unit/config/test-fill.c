@@ -347,6 +347,25 @@ static void required_keys_are_missed(void **state)
             "/many/1: the required key \"name\" is missing");
 }
 
+/* Who goes on to look for more errors must not meet an item without what every item has. */
+static void a_list_with_an_item_that_lacks_something_is_no_list(void **state)
+{
+    static const char *const bad[] = {
+        "{\"many\": [{\"name\": \"a\"}, {\"weight\": 2}]}",
+        "{\"many\": [{\"name\": \"a\"}, {\"name\": 7}]}",
+        "{\"many\": [{\"name\": \"a\"}, \"b\"]}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct run *r = fill_with(bad[i], NULL);
+
+        assert_int_equal(r->errors.n, 1);
+        assert_int_equal(r->settings.many.n, 0);
+        done(r);
+    }
+}
+
 static void everything_wrong_is_said_at_once_and_defaults_stand_in(void **state)
 {
     struct run *r = fill_with("{\"number\": 0, \"yes\": 3, \"one\": {\"weight\": 10, \"name\": 1},"
@@ -454,6 +473,7 @@ int main(void)
         cmocka_unit_test(control_characters_and_monsters_are_no_text),
         cmocka_unit_test(long_and_odd_values_are_shown_short_and_safe),
         cmocka_unit_test(required_keys_are_missed),
+        cmocka_unit_test(a_list_with_an_item_that_lacks_something_is_no_list),
         cmocka_unit_test(everything_wrong_is_said_at_once_and_defaults_stand_in),
         cmocka_unit_test(unknown_keys_get_the_nearest_name),
         cmocka_unit_test(keys_of_another_section_are_sent_there),

@@ -200,6 +200,41 @@ static void a_new_map_is_seen_and_a_bad_one_is_not_taken(void **state)
     free(bad);
 }
 
+/* What is mapped behind the end of a file kills who reads it. */
+static void a_map_that_was_cut_short_is_refused_in_words(void **state)
+{
+    struct buf text = { 0 }, out = { 0 };
+    const char *why;
+    struct fakehost *h;
+
+    (void)state;
+    for (int i = 0; i < 2000; i++)
+        buf_printf(&text, "user%d: ann;\n", i);
+    build_text("a.txt", text.data);
+    h = start("1h");
+    expect(h, "user7", "ann");
+    assert_int_equal(truncate(path, 5000), 0);
+    for (int i = 0; i < 2000; i += 100) {
+        char name[16];
+
+        snprintf(name, sizeof name, "user%d", i);
+        assert_int_equal(
+            fakehost_answer(fakehost_lookup(h, POSTERN_LOOKUP_ALIAS, name, NULL, NULL, NULL)),
+            -EAGAIN);
+        assert_int_equal(alias_lmdb_get(path, name, &out, &why), -EIO);
+    }
+    fakehost_close(&h);
+    h = fakehost_new();
+    fakehost_on_failure(h, complain, NULL);
+    fakehost_allow_errors(h);
+    fakehost_set(h, "path", path);
+    assert_int_equal(fakehost_open(h, &lmdb_LTX_postern_plugin), -EINVAL);
+    assert_int_equal(fakehost_logged(h, "shorter than it was made"), 1);
+    fakehost_close(&h);
+    buf_free(&text);
+    buf_free(&out);
+}
+
 static void names_in_the_map_are_users_when_that_is_said(void **state)
 {
     struct fakehost *h;
@@ -290,6 +325,7 @@ int main(void)
         TEST(every_target_of_every_syntax_is_found),
         TEST(by_hand_it_says_the_same),
         TEST(a_new_map_is_seen_and_a_bad_one_is_not_taken),
+        TEST(a_map_that_was_cut_short_is_refused_in_words),
         TEST(names_in_the_map_are_users_when_that_is_said),
         TEST(what_is_no_map_is_refused_in_words),
         TEST(what_cannot_be_built_leaves_the_map_as_it_was),
