@@ -52,20 +52,21 @@ struct report {
 };
 enum what { WHAT_SETUP, WHAT_LIMITS, WHAT_USER, WHAT_CWD, WHAT_EXECUTE };
 static const char *const whats[] = { "prepare a process for", "set the limits of",
-                                     "change to the user of", "change to the folder of",
+                                     "change to the user of", "change to the folder",
                                      "execute" };
 
 UNWATCHED static int set_limits(const struct spawn *s)
 {
     for (size_t i = 0; i < s->limit_n; i++) {
+        const rlim_t hard = s->limits[i].hard ? s->limits[i].hard : s->limits[i].max;
         struct rlimit l;
 
         /* What is set lower already, stays. */
         if (getrlimit(s->limits[i].what, &l) < 0)
             return -1;
-        if (l.rlim_max > s->limits[i].max)
-            l.rlim_max = s->limits[i].max;
-        l.rlim_cur = l.rlim_max;
+        if (l.rlim_max > hard)
+            l.rlim_max = hard;
+        l.rlim_cur = l.rlim_max < s->limits[i].max ? l.rlim_max : s->limits[i].max;
         if (setrlimit(s->limits[i].what, &l) < 0)
             return -1;
     }
@@ -161,7 +162,8 @@ static int await(int fd, struct report *ret)
     return n == (ssize_t)sizeof *ret ? -1 : 0;
 }
 
-int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const char **reterr_what)
+int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const char **reterr_what,
+                const char **reterr_path)
 {
     struct child c = { .s = s, .parent = getpid() };
     struct report report;
@@ -169,6 +171,7 @@ int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const cha
     pid_t pid;
 
     *reterr_what = whats[WHAT_SETUP];
+    *reterr_path = s->path;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     c.report = ends[1];
@@ -182,6 +185,8 @@ int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const cha
         waitpid(pid, NULL, 0);
         close(pidfd);
         *reterr_what = whats[report.what];
+        if (report.what == WHAT_CWD)
+            *reterr_path = s->cwd;
         return -report.err;
     }
     *ret_pid = pid;

@@ -9,7 +9,7 @@
 
 struct spawn_limit {
     int what; /* RLIMIT_... */
-    rlim_t max;
+    rlim_t max, hard; /* hard: 0: the same */
 };
 #define SPAWN_LIMITS_MAX 8
 
@@ -26,7 +26,9 @@ struct spawn { /* everything is borrowed during the call */
 
 /* The process leads a session and a process group of its own, has no descriptors but 0 to 2, no
  * signal ignored or blocked, and is killed when the thread that started it ends, so with the
- * worker. 0, and *ret_pidfd is the caller's; -errno, and *reterr_what says at what ("execute"). */
-int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const char **reterr_what);
+ * worker. 0, and *ret_pidfd is the caller's; -errno, and *reterr_what says at what ("execute"), and
+ * *reterr_path with which path. */
+int spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, const char **reterr_what,
+                const char **reterr_path);
 
 #endif

@@ -62,7 +62,8 @@ static const struct postern_option options[] = {
         .doc = "What {sender} and SENDER say of a message without a sender."),
     OPT(allow_dash, BOOL, .dflt = "false",
         .doc = "Whether an address may begin an argument with \"-\". Without it such mail is "
-               "returned, since many programs would take it for an option."),
+               "returned, since many programs would take it for an option; of a message to "
+               "several, the others get it by a command each."),
     OPT(environment, STRINGS, .max = PIPE_ENV_MAX,
         .doc = "Variables for the command, \"NAME=value\", beside and over those that it has: PATH "
                "SHELL HOME USER LOGNAME SENDER RECIPIENT ORIGINAL_RECIPIENT LOCAL DOMAIN EXTENSION "
@@ -203,7 +204,7 @@ static int deliver(void *self, postern_job *job)
 {
     struct pipe *p = self;
     const char *alias = p->svc->job_param(job, "command");
-    size_t n = p->svc->job_rcpts(job), step = p->set->per == PER_MESSAGE ? n : 1;
+    size_t n = p->svc->job_rcpts(job);
 
     if (alias && !p->set->allow_alias_commands) {
         fail_all(p, job, "the route names a command, and allow_alias_commands does not allow that");
@@ -213,15 +214,7 @@ static int deliver(void *self, postern_job *job)
         fail_all(p, job, "there is no command, and the route names none");
         return 0;
     }
-    for (size_t i = 0; i < n; i += step) {
-        struct problem problem;
-
-        if (run_add(p, job, i, step) == 0)
-            continue;
-        problem_errno(&problem, ENOMEM, "start", "the command");
-        for (size_t k = i; k < i + step; k++)
-            problem_settle(&problem, p->svc, job, k);
-    }
+    run_add(p, job, 0, n, p->set->per == PER_MESSAGE ? n : 1);
     run_pump(p);
     return 0;
 }

@@ -58,7 +58,7 @@ static void leave(struct run *run)
     run_free(run);
 }
 
-int run_add(struct pipe *p, postern_job *job, size_t first, size_t n)
+static int add(struct pipe *p, postern_job *job, size_t first, size_t n)
 {
     struct run *run = calloc(1, sizeof *run);
 
@@ -72,6 +72,19 @@ int run_add(struct pipe *p, postern_job *job, size_t first, size_t n)
     pthread_mutex_init(&run->lock, NULL);
     TAILQ_INSERT_TAIL(&p->waiting, run, link);
     return 0;
+}
+
+void run_add(struct pipe *p, postern_job *job, size_t first, size_t n, size_t step)
+{
+    for (size_t i = first; i < first + n; i += step) {
+        struct problem problem;
+
+        if (add(p, job, i, step) == 0)
+            continue;
+        problem_errno(&problem, ENOMEM, "start", "the command");
+        for (size_t k = i; k < i + step; k++)
+            problem_settle(&problem, p->svc, job, k);
+    }
 }
 
 static void settle(struct run *run, const struct problem *problem)
@@ -203,8 +216,11 @@ static void describe_end(const struct run *run, const siginfo_t *end, char *buf,
         snprintf(buf, size, "ended with %d%s%s%s", end->si_status, name ? " (" : "",
                  name ? name : "", name ? ")" : "");
     else
-        snprintf(buf, size, "was ended by signal %d%s%s%s", end->si_status, name ? " (SIG" : "",
-                 name ? name : "", name ? ")" : "");
+        snprintf(buf, size, "was ended by signal %d%s%s%s%s", end->si_status, name ? " (SIG" : "",
+                 name ? name : "", name ? ")" : "",
+                 end->si_status == SIGXCPU && run->pipe->set->cpu_limit
+                     ? ": more processor time than cpu_limit allows"
+                     : "");
 }
 
 static void judge(struct run *run, const siginfo_t *end)
@@ -280,7 +296,15 @@ static void on_patience(void *ctx, int result)
 
 static void add_limit(struct spawn *s, int what, int64_t max)
 {
-    s->limits[s->limit_n++] = (struct spawn_limit){ what, (rlim_t)max };
+    s->limits[s->limit_n++] = (struct spawn_limit){ .what = what, .max = (rlim_t)max };
+}
+
+/* A second before the kernel kills, SIGXCPU says what for. */
+static void add_cpu_limit(struct spawn *s, int64_t usec)
+{
+    rlim_t sec = (rlim_t)((usec + 999999) / 1000000);
+
+    s->limits[s->limit_n++] = (struct spawn_limit){ RLIMIT_CPU, sec, sec + 1 };
 }
 
 static void limits(const struct settings *set, struct spawn *s)
@@ -288,7 +312,7 @@ static void limits(const struct settings *set, struct spawn *s)
     add_limit(s, RLIMIT_CORE, 0);
     add_limit(s, RLIMIT_NOFILE, FILES_MAX);
     if (set->cpu_limit)
-        add_limit(s, RLIMIT_CPU, (set->cpu_limit + 999999) / 1000000);
+        add_cpu_limit(s, set->cpu_limit);
     if (set->memory_limit)
         add_limit(s, RLIMIT_AS, set->memory_limit);
     if (set->file_limit)
@@ -328,20 +352,20 @@ static int start_process(struct run *run)
                        .umask = p->umask,
                        .in = run->in >= 0 ? run->in : p->null_fd,
                        .account = &p->account };
-    const char *what = "run";
+    const char *what = "run", *path = run->plan->path;
     int r = output_pipe(run);
 
     if (r >= 0) {
         s.out = r;
         limits(p->set, &s);
-        r = spawn_start(&s, &run->pid, &run->pidfd, &what);
+        r = spawn_start(&s, &run->pid, &run->pidfd, &what, &path);
         close(s.out);
     }
     if (run->in >= 0)
         close(run->in);
     run->in = -1;
     if (r < 0)
-        problem_errno(&run->problem, -r, what, run->plan->path);
+        problem_errno(&run->problem, -r, what, path);
     return r;
 }
 
@@ -466,6 +490,11 @@ static void start(struct run *run)
     p->active_n++;
     run->state = RUN_LAUNCHING;
     r = prepare(run);
+    if (r == -EPERM && run->n > 1) { /* the others are not to blame for one's address */
+        run_add(p, run->job, run->first, run->n, 1);
+        leave(run);
+        return;
+    }
     if (!r) {
         r = p->svc->offload(p->host, launch, launched, run);
         if (r < 0) {

@@ -58,8 +58,8 @@ struct run {
     char     output[RUN_OUTPUT_MAX];
 };
 
-/* Adds a run for recipients [first, first + n) of the job. 0 or -ENOMEM. */
-int run_add(struct pipe *p, postern_job *job, size_t first, size_t n);
+/* Adds runs for recipients [first, first + n) of the job, for `step` of them each. */
+void run_add(struct pipe *p, postern_job *job, size_t first, size_t n, size_t step);
 /* Starts what may start. */
 void run_pump(struct pipe *p);
 /* Settles what is left of the job, and kills its commands. */
