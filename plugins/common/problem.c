@@ -22,11 +22,7 @@ void problem_set(struct problem *p, uint32_t fate, uint32_t cause, const uint16_
 }
 
 /* What would meet any message is the plugin's trouble, the rest is this recipient's. */
-static const struct {
-    int err;
-    uint32_t cause;
-    uint16_t status[3];
-} errors[] = {
+static const struct problem_kind most[] = {
     { ENOSPC, POSTERN_CAUSE_PLUGIN, { 4, 3, 1 } },
     { EDQUOT, POSTERN_CAUSE_RECIPIENT, { 4, 2, 2 } },
     { EFBIG, POSTERN_CAUSE_RECIPIENT, { 4, 2, 2 } },
@@ -40,23 +36,40 @@ static const struct {
     { ENOENT, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
     { ENOEXEC, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
     { ELOOP, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
+    { EISDIR, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
+    { ENXIO, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } }, /* a socket */
     { EXDEV, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
     { EACCES, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
     { EPERM, POSTERN_CAUSE_RECIPIENT, { 4, 3, 5 } },
+    { .err = 0 },
 };
+
+static const struct problem_kind *find(const struct problem_kind *table, int err)
+{
+    for (; table && table->err; table++) {
+        if (table->err == err)
+            return table;
+    }
+    return NULL;
+}
+
+void problem_errno_of(struct problem *p, const struct problem_kind *own, int err, const char *what,
+                      const char *name)
+{
+    static const struct problem_kind other = { 0, POSTERN_CAUSE_RECIPIENT, { 4, 3, 0 } };
+    const struct problem_kind *kind = find(own, err);
+
+    if (!kind)
+        kind = find(most, err);
+    if (!kind)
+        kind = &other;
+    problem_set(p, POSTERN_DEFERRED, kind->cause, kind->status, "cannot %s %s: %s", what, name,
+                strerror(err));
+}
 
 void problem_errno(struct problem *p, int err, const char *what, const char *name)
 {
-    const uint16_t *status = STATUS(4, 3, 0);
-    uint32_t cause = POSTERN_CAUSE_RECIPIENT;
-
-    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-        if (errors[i].err == err) {
-            status = errors[i].status;
-            cause = errors[i].cause;
-        }
-    }
-    problem_set(p, POSTERN_DEFERRED, cause, status, "cannot %s %s: %s", what, name, strerror(err));
+    problem_errno_of(p, NULL, err, what, name);
 }
 
 void problem_settle(const struct problem *p, const struct postern_services *svc, postern_job *job,

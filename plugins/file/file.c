@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "queue.h"
+#include "append.h"
 
 /* clang-format off */
 #define OPT(member, type, ...) POSTERN_OPT(struct settings, member, POSTERN_OPT_##type, __VA_ARGS__)
@@ -63,7 +63,7 @@ static const struct postern_option options[] = {
 
 struct file {
     struct queue queue;
-    struct append a;
+    const struct settings *set;
 };
 
 /* --- checking --- */
@@ -147,25 +147,49 @@ static int file_open(postern_host *host, const struct postern_services *svc, con
 
     if (!f)
         return -ENOMEM;
-    f->a.host = host;
-    f->a.svc = svc;
-    f->a.set = settings;
-    queue_init(&f->queue, &f->a);
+    f->set = settings;
+    queue_init(&f->queue,
+               &(struct queue_for){
+                   .host = host,
+                   .svc = svc,
+                   .ops = &append_ops,
+                   .self = settings,
+                   .lock_timeout = f->set->lock_timeout,
+               });
     *ret_self = f;
     return 0;
 }
 
 static const char *refuse(const struct file *f, const char *alias)
 {
-    if (alias && !f->a.set->allow_alias_files)
+    if (alias && !f->set->allow_alias_files)
         return "the route names a file, and allow_alias_files does not allow that";
-    if (!alias && !f->a.set->path)
+    if (!alias && !f->set->path)
         return "there is no path, and the route names no file";
     return NULL;
 }
 
+static int put(struct file *f, postern_job *job, size_t i, const struct file_name *name)
+{
+    char key[2 * FILE_PATH_MAX + 2];
+    struct delivery *d;
+    struct sheet *s;
+
+    /* No path has an empty component: the root ends at the last "//", and roots may overlap. */
+    snprintf(key, sizeof key, "%s//%s", name->root, name->path);
+    d = queue_new(&f->queue, job, i, key);
+    if (!d)
+        return -ENOMEM;
+    s = (struct sheet *)d->place;
+    if (!s->name.root) /* it is new, and no thread reads that */
+        s->name = *name;
+    queue_put(&f->queue, d);
+    return 0;
+}
+
 static void deliver_one(struct file *f, postern_job *job, size_t i, const char *alias)
 {
+    const struct postern_services *svc = f->queue.a.svc;
     const char *refused = refuse(f, alias);
     struct file_name name;
     struct problem p;
@@ -176,22 +200,23 @@ static void deliver_one(struct file *f, postern_job *job, size_t i, const char *
         r = -EPERM;
     }
     if (!r)
-        r = name_make(f->a.set, f->a.svc->job_rcpt(job, i), alias, time(NULL), &name, &p);
+        r = name_make(f->set, svc->job_rcpt(job, i), alias, time(NULL), &name, &p);
     if (!r) {
-        r = queue_add(&f->queue, job, i, &name);
+        r = put(f, job, i, &name);
         if (r < 0)
             problem_errno(&p, -r, "deliver to", name.path);
     }
     if (r < 0)
-        problem_settle(&p, f->a.svc, job, i);
+        problem_settle(&p, svc, job, i);
 }
 
 static int deliver(void *self, postern_job *job)
 {
     struct file *f = self;
-    const char *alias = f->a.svc->job_param(job, "file");
+    const struct postern_services *svc = f->queue.a.svc;
+    const char *alias = svc->job_param(job, "file");
 
-    for (size_t i = 0, n = f->a.svc->job_rcpts(job); i < n; i++)
+    for (size_t i = 0, n = svc->job_rcpts(job); i < n; i++)
         deliver_one(f, job, i, alias);
     return 0;
 }
@@ -217,7 +242,10 @@ static const struct postern_transport_ops transport = {
     .cancel = cancel,
 };
 
+static const char *const params[] = { "file", NULL };
+
 POSTERN_PLUGIN(file, .name = "file", .version = "0.1.0",
                .summary = "appends messages to files, as mbox or as they are", .options = options,
                .settings_size = sizeof(struct settings), .check = file_check, .open = file_open,
-               .close = file_close, .transport = &transport, .flags = POSTERN_PLUGIN_PATHS);
+               .close = file_close, .transport = &transport, .params = params,
+               .flags = POSTERN_PLUGIN_PATHS | POSTERN_PLUGIN_NO_NEXT_HOP);

@@ -2,9 +2,10 @@
  *
  *   file.c     options, open, deliver, cancel, close
  *   name.c     from a recipient and the date to a file below a root; pure
- *   target.c   the file: opening it safely, locking, writing, undoing, making durable; on a thread
- *   append.c   a batch of messages into one file, each whole or not at all; on a thread
- *   queue.c    who waits for which file; on the loop */
+ *   target.c   the file: opening it below its root; on a thread
+ *   append.c   what of a message is written to it; on a thread
+ *
+ * The rest is what appending to any file takes, in ../common: tail, batch, queue. */
 #ifndef FILE_H
 #define FILE_H
 
@@ -17,7 +18,6 @@
 
 enum file_format { FORMAT_MBOX, FORMAT_RAW };
 enum file_ends { ENDS_LF, ENDS_CRLF };
-enum file_dot { DOT_YES, DOT_TRY, DOT_NO };
 
 struct settings {
     struct postern_strings roots;
@@ -25,7 +25,7 @@ struct settings {
     int64_t     allow_alias_files;
     int64_t     format;    /* enum file_format */
     int64_t     line_ends; /* enum file_ends   */
-    int64_t     dot_lock;  /* enum file_dot    */
+    int64_t     dot_lock;  /* enum tail_dot    */
     int64_t     return_path, delivered_to, create, make_folders;
     int64_t     lock_timeout, lock_stale, max_size;
 };

@@ -7,18 +7,21 @@
 #include "file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #define LOCK_SUFFIX ".lock"
-#define ROOM        64 /* behind the name: its lock's needs that, too */
+#define ROOM        64              /* behind the name: its lock's needs that, too */
+#define LEAF_MAX    (NAME_MAX - 32) /* likewise behind its last component: ".lock.PID.TID" */
 
 struct ctx {
     const char *delimiters, *rcpt;
     int64_t now;
     const char *why; /* out: what is wrong with the recipient */
+    int pieces;      /* out: of his address, that the name has */
 };
 
 /* --- pieces --- */
@@ -27,6 +30,7 @@ static int put_piece(struct ctx *c, const char *piece, char *buf, size_t size)
 {
     size_t len = strlen(piece);
 
+    c->pieces++;
     if (*piece == '.')
         c->why = "begins with a dot";
     for (const char *p = piece; *p; p++) {
@@ -110,6 +114,8 @@ static const char *wrong_path(const char *path)
 
         if (!n)
             return "a folder in it has no name";
+        if (n > (p[n] ? NAME_MAX : LEAF_MAX))
+            return "it is too long";
         if (*p == '.' && (n == 1 || (n == 2 && p[1] == '.')))
             return "\"..\" and \".\" have no place in it";
         p += n + (p[n] == '/');
@@ -165,16 +171,24 @@ static int has_type(const char *path)
     return strchr(slash ? slash : path, '.') != NULL;
 }
 
-int name_make(const struct settings *set, const char *rcpt, const char *alias, int64_t now,
-              struct file_name *ret, struct problem *reterr)
+static int unusable(const char *path, const char *wrong, struct problem *reterr)
 {
-    struct ctx c = { .delimiters = set->delimiters, .rcpt = rcpt, .now = now };
+    problem_set(reterr, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 3, 5),
+                "the file's name \"%s\" cannot be used: %s", path, wrong);
+    return -EINVAL;
+}
+
+static int make(const struct settings *set, struct ctx *c, const char *alias, struct file_name *ret,
+                struct problem *reterr)
+{
     char path[FILE_PATH_MAX - ROOM];
     const char *wrong;
-    int n = expand(&c, alias ? alias : set->path, path, sizeof path, reterr);
+    int n = expand(c, alias ? alias : set->path, path, sizeof path, reterr);
 
+    if (n >= 0 && alias && (!n || path[n - 1] == '/'))
+        return unusable(path, "it names no file", reterr); /* nor does its type alone */
     if (n >= 0 && alias && !has_type(path)) {
-        int more = expand(&c, set->alias_type, path + n, sizeof path - (size_t)n, reterr);
+        int more = expand(c, set->alias_type, path + n, sizeof path - (size_t)n, reterr);
 
         n = more < 0 ? more : n + more;
     }
@@ -186,9 +200,33 @@ int name_make(const struct settings *set, const char *rcpt, const char *alias, i
         return -EPERM;
     }
     wrong = wrong_path(ret->path);
-    if (!wrong)
-        return 0;
-    problem_set(reterr, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 3, 5),
-                "the file's name \"%s\" cannot be used: %s", path, wrong);
-    return -EINVAL;
+    return wrong ? unusable(path, wrong, reterr) : 0;
+}
+
+/* Is the name good, but for the address that is in it? Then there is nothing for the operator to
+ * mend, and no mail for the sender to wait for. */
+static int is_to_blame(const struct settings *set, const struct ctx *c, const char *alias)
+{
+    char delimiter = set->delimiters && *set->delimiters ? *set->delimiters : '+', rcpt[64];
+    struct ctx other = { .delimiters = c->delimiters, .rcpt = rcpt, .now = c->now };
+    struct file_name ignored;
+    struct problem p;
+
+    snprintf(rcpt, sizeof rcpt, "user%cextension@example.com", delimiter);
+    return c->pieces && make(set, &other, alias, &ignored, &p) == 0;
+}
+
+int name_make(const struct settings *set, const char *rcpt, const char *alias, int64_t now,
+              struct file_name *ret, struct problem *reterr)
+{
+    struct ctx c = { .delimiters = set->delimiters, .rcpt = rcpt, .now = now };
+    struct problem p;
+    int r = make(set, &c, alias, ret, &p);
+
+    if (r < 0 && p.fate == POSTERN_DEFERRED && is_to_blame(set, &c, alias))
+        problem_set(reterr, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 1, 1),
+                    "no such file for %.300s: %s", rcpt, p.text);
+    else if (r < 0)
+        *reterr = p;
+    return r;
 }

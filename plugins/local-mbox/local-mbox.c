@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "append.h"
 #include "notify.h"
-#include "queue.h"
 
 /* clang-format off */
 #define OPT(member, type, ...) POSTERN_OPT(struct settings, member, POSTERN_OPT_##type, __VA_ARGS__)
@@ -83,6 +83,20 @@ static const struct postern_option options[] = {
 };
 /* clang-format on */
 
+/* What would meet any mailbox is the plugin's trouble: its folder is missing. And a user may have
+ * too many processes for us to become him. */
+const struct problem_kind mailbox_errors[] = {
+    { ENOTDIR, POSTERN_CAUSE_PLUGIN, { 4, 3, 5 } },
+    { ENOENT, POSTERN_CAUSE_PLUGIN, { 4, 3, 5 } },
+    { EAGAIN, POSTERN_CAUSE_RECIPIENT, { 4, 3, 0 } },
+    { .err = 0 },
+};
+
+void mailbox_errno(struct problem *p, int err, const char *what, const char *path)
+{
+    problem_errno_of(p, mailbox_errors, err, what, path);
+}
+
 struct local_mbox {
     struct queue queue;
     struct append a;
@@ -93,7 +107,7 @@ struct local_mbox {
 static void make_folder(postern_host *host, const struct postern_services *svc, const char *path)
 {
     if (mkdir(path, 0755) == 0)
-        svc->log(host, POSTERN_LOG_NOTICE, "mbox.folder", "made=%s", path);
+        svc->log(host, POSTERN_LOG_NOTICE, "mbox.folder", "made=%s", POSTERN_LOG_QUOTED(path));
 }
 
 static int local_mbox_open(postern_host *host, const struct postern_services *svc,
@@ -103,38 +117,45 @@ static int local_mbox_open(postern_host *host, const struct postern_services *sv
 
     if (!l)
         return -ENOMEM;
-    l->a.host = host;
-    l->a.svc = svc;
     l->a.set = settings;
     l->a.notify = &l->notify;
     l->a.hostname = svc->hostname(host);
     notify_init(&l->notify, host, svc, settings);
-    queue_init(&l->queue, &l->a);
+    queue_init(&l->queue,
+               &(struct queue_for){
+                   .host = host,
+                   .svc = svc,
+                   .ops = &append_ops,
+                   .self = &l->a,
+                   .lock_timeout = l->a.set->lock_timeout,
+               });
     if (!l->a.set->mailbox)
         make_folder(host, svc, l->a.set->path);
     *ret_self = l;
     return 0;
 }
 
-static void settle(struct local_mbox *l, postern_job *job, size_t i, const struct problem *p)
+static int put(struct local_mbox *l, postern_job *job, size_t i, const struct addressee *whom)
 {
-    struct postern_outcome outcome = {
-        .size = sizeof outcome,
-        .fate = p->fate,
-        .cause = p->cause,
-        .diagnostic = p->text,
-    };
+    char key[ADDRESSEE_KEY_MAX];
+    struct delivery *d;
 
-    memcpy(outcome.status, p->status, sizeof outcome.status);
-    l->a.svc->job_settle(job, i, &outcome);
+    addressee_key(l->a.set, whom, key);
+    d = queue_new(&l->queue, job, i, key);
+    if (!d)
+        return -ENOMEM;
+    ((struct entry *)d)->whom = *whom;
+    queue_put(&l->queue, d);
+    return 0;
 }
 
 static void deliver_one(struct local_mbox *l, postern_job *job, size_t i)
 {
+    const struct postern_services *svc = l->queue.a.svc;
     struct addressee whom;
     const char *why = "";
     struct problem p;
-    int r = addressee_parse(l->a.set, l->a.svc->job_rcpt(job, i), &whom, &why);
+    int r = addressee_parse(l->a.set, svc->job_rcpt(job, i), &whom, &why);
 
     if (r == -EBADMSG)
         problem_set(&p, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 1, 3),
@@ -143,18 +164,18 @@ static void deliver_one(struct local_mbox *l, postern_job *job, size_t i)
         problem_set(&p, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, STATUS(5, 1, 1),
                     "no such user here: %s", why);
     if (!r) {
-        r = queue_add(&l->queue, job, i, &whom);
+        r = put(l, job, i, &whom);
         if (r < 0)
-            problem_errno(&p, -r, "deliver to", whom.name);
+            mailbox_errno(&p, -r, "deliver to", whom.name);
     }
     if (r < 0)
-        settle(l, job, i, &p);
+        problem_settle(&p, svc, job, i);
 }
 
 static int deliver(void *self, postern_job *job)
 {
     struct local_mbox *l = self;
-    size_t n = l->a.svc->job_rcpts(job);
+    size_t n = l->queue.a.svc->job_rcpts(job);
 
     for (size_t i = 0; i < n; i++)
         deliver_one(l, job, i);
@@ -187,4 +208,4 @@ POSTERN_PLUGIN(local_mbox, .name = "local-mbox", .version = "0.1.0",
                .summary = "delivers into mailboxes of users, files or Maildirs", .options = options,
                .settings_size = sizeof(struct settings), .check = check_settings,
                .open = local_mbox_open, .close = local_mbox_close, .transport = &transport,
-               .flags = POSTERN_PLUGIN_PATHS);
+               .flags = POSTERN_PLUGIN_PATHS | POSTERN_PLUGIN_NO_NEXT_HOP);

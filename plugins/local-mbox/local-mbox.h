@@ -1,29 +1,27 @@
 /* local-mbox.h: what the parts of the plugin share.
  *
  *   local-mbox.c   options, open, deliver, cancel, close
- *   queue.c        who waits for which mailbox; on the loop
  *   append.c       a batch of messages into one mailbox, all or none of each; on a thread
  *   message.c      one message, read, presented and converted; on a thread
- *   mbox.c         the file: opening it safely, writing, undoing, making durable
- *   undo.c         what is noted so that a killed worker's piece can be taken out again
+ *   mbox.c         the file: whose it is
  *   maildir.c      the same for a folder of files
  *   folder.c       from an address to a place: users' folders, patterns of paths
  *   present.c      what of a message is shown, and how: VMS MAIL's header lines; pure
  *   quota.c        how much a mailbox may hold
  *   privilege.c    being the mailbox's user for a while
  *   notify.c       a command that is told of new mail; on the loop
- *   lock.c         fcntl and dot locks
  *   users.c        from a recipient to a user
- *   quote.c        what changes in a message that becomes part of an mbox; pure */
+ *   quote.c        what changes in a message that becomes part of an mbox; pure
+ *
+ * The rest is what appending to any file takes, in ../common: tail, batch, queue. */
 #ifndef LOCAL_MBOX_H
 #define LOCAL_MBOX_H
 
 #include <postern/postern.h>
 
-#define PROBLEM_TEXT_MAX 512u
+#include "../common/problem.h"
 
 enum users_mode { USERS_PASSWD, USERS_ANY, USERS_EXISTING };
-enum dot_mode { DOT_YES, DOT_TRY, DOT_NO };
 enum format { FORMAT_MBOX, FORMAT_MAILDIR };
 enum folders_mode { FOLDERS_NO, FOLDERS_EXISTING, FOLDERS_YES };
 enum full_mode { FULL_DEFER, FULL_REFUSE };
@@ -39,7 +37,7 @@ struct settings {
     int64_t     users;   /* enum users_mode   */
     int64_t     folders; /* enum folders_mode */
     int64_t     lowercase_user;
-    int64_t     dot_lock; /* enum dot_mode    */
+    int64_t     dot_lock; /* enum tail_dot    */
     int64_t     lock_timeout, lock_stale, max_size, max_messages;
     int64_t     full;           /* enum full_mode      */
     int64_t     quota;          /* enum quota_mode     */
@@ -51,20 +49,10 @@ struct settings {
     struct postern_strings reply_control, notify;
 };
 
-/* What became of one message, or why not. fate 0: nothing yet. */
-struct problem {
-    uint32_t fate, cause;
-    uint16_t status[3];
-    uint16_t reserved;
-    char     text[PROBLEM_TEXT_MAX];
-};
-
-#define STATUS(a, b, c) ((const uint16_t[3]){(a), (b), (c)})
-
-void problem_set(struct problem *p, uint32_t fate, uint32_t cause, const uint16_t status[3],
-                 const char *fmt, ...) POSTERN_PRINTF(5, 6);
+/* What an errno means for a mailbox; see problem_errno_of. */
+extern const struct problem_kind mailbox_errors[];
 /* A system call failed: what and path in words, status and cause by the error. Always deferred. */
-void problem_errno(struct problem *p, int err, const char *what, const char *path);
+void mailbox_errno(struct problem *p, int err, const char *what, const char *path);
 
 /* check.c: what options mean together. 0 or -EINVAL, with what is wrong in why. */
 int check_settings(const void *settings, char *why, size_t why_size);

@@ -215,7 +215,7 @@ int maildir_open(struct maildir *m, const struct settings *set, const struct use
             problem_set(reterr, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 3, 5),
                         "%s, or a part of it, is no folder, or a symbolic link", m->user.path);
         else
-            problem_errno(reterr, -r, "open the Maildir", m->user.path);
+            mailbox_errno(reterr, -r, "open the Maildir", m->user.path);
     }
     return r;
 }

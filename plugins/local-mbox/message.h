@@ -14,6 +14,7 @@
 
 struct work { /* the thread's memory */
     struct mailbox *box;
+    const struct append *a;
     const struct settings *set;
     struct quota used; /* where there are limits */
     union {

@@ -126,7 +126,8 @@ static void reap(struct notice *run, siginfo_t *ret)
 static void say(const struct notice *run, const char *why)
 {
     run->n->svc->log(run->n->host, POSTERN_LOG_WARNING, "notify.failed",
-                     "command=\"%s\" why=\"%s\"", run->n->set->notify.v[0], why);
+                     "command=%s why=%s", POSTERN_LOG_QUOTED(run->n->set->notify.v[0]),
+                     POSTERN_LOG_QUOTED(why));
 }
 
 static void ended(void *ctx, unsigned events)
@@ -197,11 +198,12 @@ static int start(void *ctx)
         .out = null,
         .account = &run->account,
     };
+    const char *path; /* it is named by whoever reads run->what */
 
     run->what = "prepare";
     if (null < 0)
         return -errno;
-    r = spawn_start(&s, &run->pid, &run->pidfd, &run->what);
+    r = spawn_start(&s, &run->pid, &run->pidfd, &run->what, &path);
     close(null);
     return r;
 }
@@ -261,8 +263,8 @@ void notify_send(struct notify *n, const struct notify_mail *mail)
         notice_free(run);
         why = "no thread is free";
     }
-    n->svc->log(n->host, POSTERN_LOG_NOTICE, "notify.skipped", "id=%s to=\"%s\" why=\"%s\"",
-                mail->id, mail->rcpt, why);
+    n->svc->log(n->host, POSTERN_LOG_NOTICE, "notify.skipped", "id=%s to=%s why=\"%s\"",
+                mail->id, POSTERN_LOG_QUOTED(mail->rcpt), why);
 }
 
 void notify_init(struct notify *n, postern_host *host, const struct postern_services *svc,

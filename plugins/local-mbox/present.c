@@ -224,6 +224,15 @@ static const struct postern_field *addressed(const struct settings *set,
     return set->use_rfc822_to ? rfc822 : NULL;
 }
 
+static int says_something(const struct postern_field *f)
+{
+    size_t blanks = 0;
+
+    while (f && f->name && blanks < f->value_len && strchr(" \t\r\n", f->value[blanks]))
+        blanks++;
+    return f && f->name && blanks < f->value_len;
+}
+
 /* The lines of VMS MAIL, and the empty line behind them. */
 static void add_vms_head(struct text *t, const struct present_from *from, const struct known *k)
 {
@@ -231,7 +240,7 @@ static void add_vms_head(struct text *t, const struct present_from *from, const 
     const struct postern_field *to = set->vmsdef_to ? NULL : addressed(set, &k->x_to, &k->to);
 
     add_from(t, from, k);
-    if (to) {
+    if (says_something(to)) {
         add_line(t, "To:\t", to);
     } else {
         adds(t, "To:\t");

@@ -60,7 +60,7 @@ int quota_check(const struct settings *set, const struct quota *used, uint64_t b
 void quota_errno(const struct settings *set, struct problem *p, int err, const char *what,
                  const char *path)
 {
-    problem_errno(p, err, what, path);
+    mailbox_errno(p, err, what, path);
     if (err == EDQUOT && set->full == FULL_REFUSE) {
         p->fate = POSTERN_FAILED;
         memcpy(p->status, STATUS(5, 2, 2), sizeof p->status);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,94 +17,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../fake/fakehost.h"
+#include "../box.h"
 
 extern const struct postern_plugin file_LTX_postern_plugin;
 
-struct box { /* a root and a plugin that works in it */
-    char root[64];
-    struct fakehost *h;
-};
-
-static void complain(void *ctx, const char *what)
-{
-    (void)ctx;
-    fail_msg("%s", what);
-}
-
 static void box_open(struct box *b, const char *const *options)
 {
-    b->h = fakehost_new();
-    fakehost_on_failure(b->h, complain, NULL);
-    fakehost_set(b->h, "roots", b->root);
-    for (; *options; options += 2)
-        fakehost_set(b->h, options[0], options[1]);
-    if (fakehost_open(b->h, &file_LTX_postern_plugin) < 0)
-        fail_msg("%s", fakehost_why(b->h));
+    box_start(b, &file_LTX_postern_plugin, "roots", NULL, options);
 }
 
 static void box_new(struct box *b, const char *const *options)
 {
-    snprintf(b->root, sizeof b->root, "/tmp/postern-file-XXXXXX");
-    assert_non_null(mkdtemp(b->root));
+    box_make_folder(b);
     box_open(b, options);
 }
 
 #define BOX(b, ...) box_new((b), (const char *const[]){ __VA_ARGS__, NULL })
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static void box_free(struct box *b)
-{
-    fakehost_close(&b->h);
-    nftw(b->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *path_of(const struct box *b, const char *name)
-{
-    static char path[4][256];
-    static unsigned next;
-    char *p = path[next++ % 4];
-
-    snprintf(p, sizeof path[0], "%s/%s", b->root, name);
-    return p;
-}
-
-/* The whole file; "" when there is none. Lives until the next call. */
-static const char *text_of(const struct box *b, const char *name)
-{
-    static char text[1 << 20];
-    FILE *f = fopen(path_of(b, name), "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-
-    if (f)
-        fclose(f);
-    text[n] = '\0';
-    return text;
-}
-
-static void put(const struct box *b, const char *name, const char *text)
-{
-    FILE *f = fopen(path_of(b, name), "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-    chmod(path_of(b, name), 0600);
-}
-
-static int exists(const struct box *b, const char *name)
-{
-    struct stat st;
-
-    return lstat(path_of(b, name), &st) == 0;
-}
 
 static postern_job *deliver(struct box *b, const char *rcpt, const char *content, const char *param)
 {
@@ -235,7 +162,7 @@ static void nothing_but_a_plain_file_of_ours_is_written_to(void **state)
     (void)state;
 
     BOX(&b, "path", "{user}/x", "make_folders", "true");
-    snprintf(outside, sizeof outside, "%s-outside", b.root);
+    snprintf(outside, sizeof outside, "%s-outside", b.folder);
     assert_int_equal(mkdir(outside, 0700), 0);
     assert_int_equal(symlink(outside, path_of(&b, "linked")), 0);
     assert_int_equal(mkdir(path_of(&b, "file"), 0700), 0);
@@ -248,6 +175,10 @@ static void nothing_but_a_plain_file_of_ours_is_written_to(void **state)
     assert_int_equal(mkdir(path_of(&b, "open"), 0700), 0);
     put(&b, "open/x", "");
     chmod(path_of(&b, "open/x"), 0666);
+    assert_int_equal(mkdir(path_of(&b, "folder"), 0700), 0);
+    assert_int_equal(mkdir(path_of(&b, "folder/x"), 0700), 0);
+    assert_int_equal(mkdir(path_of(&b, "socket"), 0700), 0);
+    assert_int_equal(mknod(path_of(&b, "socket/x"), S_IFSOCK | 0600, 0), 0);
     job = deliver(&b, "linked@b.example", "x\r\n", NULL);
     fakehost_run(b.h);
     EXPECT_DEFERRED(job, "symbolic link");
@@ -257,6 +188,14 @@ static void nothing_but_a_plain_file_of_ours_is_written_to(void **state)
     job = deliver(&b, "fifo@b.example", "x\r\n", NULL);
     fakehost_run(b.h);
     EXPECT_DEFERRED(job, "is not a regular file");
+    job = deliver(&b, "folder@b.example", "x\r\n", NULL);
+    fakehost_run(b.h);
+    EXPECT_DEFERRED(job, "Is a directory");
+    assert_int_equal(fakehost_outcome(job, 0)->status[2], 5);
+    job = deliver(&b, "socket@b.example", "x\r\n", NULL);
+    fakehost_run(b.h);
+    EXPECT_DEFERRED(job, "cannot open");
+    assert_int_equal(fakehost_outcome(job, 0)->status[2], 5);
     job = deliver(&b, "hard@b.example", "x\r\n", NULL);
     fakehost_run(b.h);
     EXPECT_DEFERRED(job, "more than one hard link");
@@ -419,7 +358,7 @@ static void what_makes_no_sense_is_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct fakehost *h = fakehost_new();
 
-        fakehost_on_failure(h, complain, NULL);
+        fakehost_on_failure(h, box_complain, NULL);
         fakehost_set(h, "roots", "/nonexistent");
         fakehost_set(h, "path", "x");
         fakehost_set(h, bad[i][0], bad[i][1]);

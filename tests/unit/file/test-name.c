@@ -59,6 +59,10 @@ static void names_are_made(void **state)
     }
 }
 
+#define TEN "nnnnnnnnnn"
+#define LONG \
+    TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static const struct {
     const char *path, *alias, *rcpt;
     uint32_t fate;
@@ -78,7 +82,15 @@ static const struct {
     { "x", "/var/archive//y.z", "bob@b.example", POSTERN_DEFERRED, "has no name" },
     { "x", "a.LOCK", "bob@b.example", POSTERN_DEFERRED, "name of a lock" },
     { "{user}.lock", NULL, "bob@b.example", POSTERN_DEFERRED, "name of a lock" },
-    { "{extension}", NULL, "bob@b.example", POSTERN_DEFERRED, "names no file" },
+    { "{extension}", NULL, "bob@b.example", POSTERN_FAILED, "names no file" },
+    { "{user}", NULL, "\"\"@b.example", POSTERN_FAILED, "names no file" },
+    { "{user}", NULL, "x.lock@b.example", POSTERN_FAILED, "name of a lock" },
+    { "{user}", NULL, LONG "@b.example", POSTERN_FAILED, "is too long" },
+    { "{user}/" LONG, NULL, "bob@b.example", POSTERN_DEFERRED, "is too long" },
+    { "{domain}//x", NULL, "bob@b.example", POSTERN_DEFERRED, "has no name" },
+    { "x", "/var/archive/", "bob@b.example", POSTERN_DEFERRED, "names no file" },
+    { "x", "", "bob@b.example", POSTERN_DEFERRED, "names no file" },
+    { "x", "{user}", "\"\"@b.example", POSTERN_FAILED, "names no file" },
     { "x", "{what}.x", "bob@b.example", POSTERN_DEFERRED, "means nothing" },
     { "x", "{date:}", "bob@b.example", POSTERN_DEFERRED, "means nothing" },
 };

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,52 +22,21 @@
 
 #include "../../../plugins/local-mbox/append.h"
 #include "../../../plugins/local-mbox/quota.h"
-#include "../../fake/fakehost.h"
+#include "../box.h"
 
 extern const struct postern_plugin local_mbox_LTX_postern_plugin;
 
-struct box {
-    char folder[64];
-    struct fakehost *h;
-};
-
-static void complain(void *ctx, const char *what)
-{
-    (void)ctx;
-    fail_msg("%s", what);
-}
-
 static void box_open(struct box *b, const char *const *options)
 {
-    b->h = fakehost_new();
-    fakehost_on_failure(b->h, complain, NULL);
-    fakehost_set(b->h, "path", b->folder);
-    fakehost_set(b->h, "users", "any");
-    fakehost_set(b->h, "format", "maildir");
-    for (; options && *options; options += 2)
-        fakehost_set(b->h, options[0], options[1]);
-    assert_int_equal(fakehost_open(b->h, &local_mbox_LTX_postern_plugin), 0);
+    static const char *const fixed[] = { "users", "any", "format", "maildir", NULL };
+
+    box_start(b, &local_mbox_LTX_postern_plugin, "path", fixed, options);
 }
 
 static void box_new(struct box *b, const char *const *options)
 {
-    snprintf(b->folder, sizeof b->folder, "/tmp/postern-maildir-XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
+    box_make_folder(b);
     box_open(b, options);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static void box_free(struct box *b)
-{
-    fakehost_close(&b->h);
-    nftw(b->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* How many files are in a folder; the name of one of them in *ret (may be NULL). -1: no folder. */
@@ -92,19 +60,6 @@ static int files(const struct box *b, const char *name, char ret[512])
     }
     closedir(dir);
     return n;
-}
-
-static const char *text_of(const char *path)
-{
-    static char text[1 << 16];
-    FILE *f = fopen(path, "r");
-    size_t n;
-
-    assert_non_null(f);
-    n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    return text;
 }
 
 static postern_job *deliver(struct box *b, const char *rcpt, const char *content)
@@ -149,7 +104,7 @@ static void a_message_becomes_a_file_with_its_size_in_the_name(void **state)
     assert_int_equal(files(&b, "bob/new", path), 1);
     assert_int_equal(files(&b, "bob/tmp", NULL), 0);
     assert_int_equal(files(&b, "bob/cur", NULL), 0);
-    assert_string_equal(text_of(path),
+    assert_string_equal(text_at(path),
                         "Return-Path: <from@example.com>\n"
                         "Delivered-To: Bob@example.com\n"
                         "Subject: x\n\nFrom here\n");
@@ -392,7 +347,7 @@ static void a_mailbox_at_home_is_its_user_s(void **state)
     snprintf(path, sizeof path, "%s/post/mbox", home);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_uid, homer);
-    assert_non_null(strstr(text_of(path), "\n>From here\n"));
+    assert_non_null(strstr(text_at(path), "\n>From here\n"));
     assert_int_equal(files(&b, "home/post", NULL), 1); /* no lock is left */
     box_free(&b);
 }
@@ -448,7 +403,7 @@ static int64_t read_content(const postern_content *c, uint64_t at, void *buf, si
     size_t have = strlen(c->text);
 
     if (c->victim)
-        c->victim->cancelled = 1;
+        c->victim->d.cancelled = 1;
     if (c->kills)
         kill(getpid(), SIGKILL);
     if (at >= have)
@@ -475,26 +430,27 @@ static void run_batch(const char *folder, postern_content *contents, size_t n,
                                     .content_read = read_content,
                                     .log = no_log };
     struct settings set = { .users = USERS_ANY, .format = FORMAT_MAILDIR, .path = folder };
-    struct mailbox box = { .key = "bob" };
+    struct append append = { .set = &set, .hostname = "gw.example" };
+    struct mailbox box = { .place = { .key = "bob" } };
 
-    box.a = (struct append){ .svc = &svc, .set = &set, .hostname = "gw.example" };
-    TAILQ_INIT(&box.batch);
-    pthread_mutex_init(&box.lock, NULL);
+    box.place.a = (struct queue_for){ .svc = &svc, .self = &append };
+    TAILQ_INIT(&box.place.batch);
+    pthread_mutex_init(&box.place.lock, NULL);
     for (size_t i = 0; i < n; i++) {
         struct entry *e = entries[i];
 
-        e->box = &box;
-        e->content = &contents[i];
-        e->content_size = strlen(contents[i].text);
-        e->sender = "from@x";
-        e->rcpt = "bob@x";
+        e->d.place = &box.place;
+        e->d.content = &contents[i];
+        e->d.content_size = strlen(contents[i].text);
+        e->d.sender = "from@x";
+        e->d.rcpt = "bob@x";
         snprintf(e->whom.name, sizeof e->whom.name, "bob");
-        TAILQ_INSERT_TAIL(&box.batch, e, link);
+        TAILQ_INSERT_TAIL(&box.place.batch, &e->d, link);
     }
-    assert_int_equal(append_batch(&box), 0);
-    assert_int_equal(box.committed, 1);
+    assert_int_equal(append_ops.append(&box.place), 0);
+    assert_int_equal(box.place.committed, 1);
     free(box.user);
-    pthread_mutex_destroy(&box.lock);
+    pthread_mutex_destroy(&box.place.lock);
 }
 
 static void who_is_cancelled_is_not_in_the_maildir(void **state)
@@ -514,8 +470,8 @@ static void who_is_cancelled_is_not_in_the_maildir(void **state)
     contents[1].victim = e[1]; /* in the middle of its own */
     run_batch(b.folder, contents, 3, e);
     assert_int_equal(files(&b, "bob/new", path), 1);
-    assert_non_null(strstr(text_of(path), "\nthree\n"));
-    assert_int_equal(e[2]->problem.fate, POSTERN_DELIVERED);
+    assert_non_null(strstr(text_at(path), "\nthree\n"));
+    assert_int_equal(e[2]->d.problem.fate, POSTERN_DELIVERED);
     assert_int_equal(files(&b, "bob/tmp", NULL), 0);
     for (size_t i = 0; i < 3; i++)
         free(e[i]);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,92 +19,24 @@
 #include <unistd.h>
 
 #include "../../../plugins/local-mbox/append.h"
-#include "../../fake/fakehost.h"
+#include "../../../plugins/local-mbox/mbox.h"
+#include "../box.h"
 
 extern const struct postern_plugin local_mbox_LTX_postern_plugin;
 
-struct box { /* a folder of mailboxes and a plugin that works in it */
-    char folder[64];
-    struct fakehost *h;
-};
-
 /* --- helpers --- */
-
-static void complain(void *ctx, const char *what)
-{
-    (void)ctx;
-    fail_msg("%s", what);
-}
 
 static void box_open(struct box *b, const char *const *options)
 {
-    b->h = fakehost_new();
-    fakehost_on_failure(b->h, complain, NULL);
-    fakehost_set(b->h, "path", b->folder);
-    fakehost_set(b->h, "users", "any");
-    for (; options && *options; options += 2)
-        fakehost_set(b->h, options[0], options[1]);
-    assert_int_equal(fakehost_open(b->h, &local_mbox_LTX_postern_plugin), 0);
+    static const char *const fixed[] = { "users", "any", NULL };
+
+    box_start(b, &local_mbox_LTX_postern_plugin, "path", fixed, options);
 }
 
 static void box_new(struct box *b, const char *const *options)
 {
-    snprintf(b->folder, sizeof b->folder, "/tmp/postern-mbox-XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
+    box_make_folder(b);
     box_open(b, options);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static void box_free(struct box *b)
-{
-    fakehost_close(&b->h);
-    nftw(b->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *path_of(const struct box *b, const char *name)
-{
-    static char path[4][256];
-    static unsigned next;
-    char *p = path[next++ % 4];
-
-    snprintf(p, sizeof path[0], "%s/%s", b->folder, name);
-    return p;
-}
-
-/* The whole file; "" when there is none. Lives until the next call. */
-static const char *file(const struct box *b, const char *name)
-{
-    static char text[4 << 20];
-    FILE *f = fopen(path_of(b, name), "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-
-    if (f)
-        fclose(f);
-    text[n] = '\0';
-    return text;
-}
-
-static void put(const struct box *b, const char *name, const char *text)
-{
-    FILE *f = fopen(path_of(b, name), "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static int exists(const struct box *b, const char *name)
-{
-    struct stat st;
-
-    return lstat(path_of(b, name), &st) == 0;
 }
 
 static postern_job *deliver(struct box *b, const char *const *rcpts, const char *content)
@@ -168,7 +99,7 @@ static void a_message_becomes_an_entry(void **state)
     job = deliver_one(&b, "Bob+x@example.com", "Subject: x\r\n\r\nFrom me\r\n>From me\r\nend");
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, "/bob");
-    text = file(&b, "bob");
+    text = text_of(&b, "bob");
     assert_memory_equal(text, "From from@example.com ", 22);
     rest = strchr(text, '\n');
     assert_int_equal(rest - text, 22 + 24); /* asctime's date */
@@ -193,13 +124,13 @@ static void odd_senders_make_good_separators(void **state)
     job.sender = "";
     fakehost_deliver(b.h, &job, NULL);
     fakehost_run(b.h);
-    assert_memory_equal(file(&b, "bob"), "From MAILER-DAEMON ", 19);
-    assert_non_null(strstr(file(&b, "bob"), "\nReturn-Path: <>\n"));
+    assert_memory_equal(text_of(&b, "bob"), "From MAILER-DAEMON ", 19);
+    assert_non_null(strstr(text_of(&b, "bob"), "\nReturn-Path: <>\n"));
     job.sender = "\"a b\"@example.com";
     fakehost_deliver(b.h, &job, NULL);
     fakehost_run(b.h);
-    assert_non_null(strstr(file(&b, "bob"), "\nFrom \"a-b\"@example.com "));
-    assert_non_null(strstr(file(&b, "bob"), "\nReturn-Path: <\"a b\"@example.com>\n"));
+    assert_non_null(strstr(text_of(&b, "bob"), "\nFrom \"a-b\"@example.com "));
+    assert_non_null(strstr(text_of(&b, "bob"), "\nReturn-Path: <\"a b\"@example.com>\n"));
     box_free(&b);
 }
 
@@ -219,8 +150,8 @@ static void each_recipient_is_settled_on_its_own(void **state)
     expect_fate(job, 1, "failed 5.1.1", POSTERN_CAUSE_RECIPIENT, "no such user here");
     expect_fate(job, 2, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
     expect_fate(job, 3, "deferred 4.3.0", POSTERN_CAUSE_RECIPIENT, "directory");
-    assert_non_null(strstr(file(&b, "ann"), "Delivered-To: ann@example.com\n"));
-    assert_null(strstr(file(&b, "ann"), "bob"));
+    assert_non_null(strstr(text_of(&b, "ann"), "Delivered-To: ann@example.com\n"));
+    assert_null(strstr(text_of(&b, "ann"), "bob"));
     box_free(&b);
 }
 
@@ -286,10 +217,10 @@ static void spellings_of_two_users_go_to_two_mailboxes(void **state)
     fakehost_run(b.h);
     for (size_t i = 0; i < 4; i++)
         expect_fate(job, i, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
-    assert_int_equal(count(file(&b, "Bob"), "Delivered-To: Bob@example.com\n"), 2);
-    assert_int_equal(count(file(&b, "Bob"), "Delivered-To"), 2);
-    assert_int_equal(count(file(&b, "bob"), "Delivered-To: bob@example.com\n"), 1);
-    assert_int_equal(count(file(&b, "bob"), "Delivered-To: BOB@example.com\n"), 1);
+    assert_int_equal(count(text_of(&b, "Bob"), "Delivered-To: Bob@example.com\n"), 2);
+    assert_int_equal(count(text_of(&b, "Bob"), "Delivered-To"), 2);
+    assert_int_equal(count(text_of(&b, "bob"), "Delivered-To: bob@example.com\n"), 1);
+    assert_int_equal(count(text_of(&b, "bob"), "Delivered-To: BOB@example.com\n"), 1);
     box_free(&b);
 }
 
@@ -305,7 +236,7 @@ static void mail_that_comes_back_fails(void **state)
         "Delivered-To: ann@example.com\r\nDelivered-To:\r\n Bob@Example.com\r\n\r\nx\r\n");
     fakehost_run(b.h);
     expect_fate(job, 0, "failed 5.4.6", POSTERN_CAUSE_RECIPIENT, "loops");
-    assert_string_equal(file(&b, "bob"), "");
+    assert_string_equal(text_of(&b, "bob"), "");
     job = deliver_one(&b, "bob@example.com", "Subject: x\r\n\r\nDelivered-To: bob@example.com\r\n");
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
@@ -323,7 +254,7 @@ static void a_mailbox_without_a_last_line_end_gets_one(void **state)
     job = deliver_one(&b, "bob@example.com", NULL);
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
-    assert_memory_equal(file(&b, "bob"), "From x\n\ncut of\nFrom from@example.com ", 37);
+    assert_memory_equal(text_of(&b, "bob"), "From x\n\ncut of\nFrom from@example.com ", 37);
     box_free(&b);
 }
 
@@ -343,7 +274,7 @@ static void large_content_is_written_whole(void **state)
     job = deliver_one(&b, "bob@example.com", content);
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
-    text = strstr(file(&b, "bob"), "Subject: x\n\n");
+    text = strstr(text_of(&b, "bob"), "Subject: x\n\n");
     assert_non_null(text);
     text += strlen("Subject: x\n\n");
     assert_int_equal(strlen(text), lines * 9 + 1);
@@ -370,7 +301,7 @@ static void what_waits_for_a_mailbox_shares_a_batch(void **state)
     assert_int_equal(fakehost_unsettled(jobs[65]), 1);
     fakehost_turn(b.h);
     expect_fate(jobs[99], 0, "delivered 2.0.0", -1, NULL);
-    assert_int_equal(count(file(&b, "bob"), "Delivered-To:"), 100);
+    assert_int_equal(count(text_of(&b, "bob"), "Delivered-To:"), 100);
     box_free(&b);
 }
 
@@ -400,7 +331,7 @@ static void only_plain_files_of_one_name_are_mailboxes(void **state)
     job = deliver_one(&b, "fifo@example.com", NULL);
     fakehost_run(b.h);
     expect_fate(job, 0, "deferred 4.3.5", POSTERN_CAUSE_RECIPIENT, "not a regular file");
-    assert_string_equal(file(&b, "target"), "precious\n");
+    assert_string_equal(text_of(&b, "target"), "precious\n");
     assert_false(exists(&b, "nowhere"));
     box_free(&b);
 }
@@ -418,7 +349,7 @@ static void a_dot_lock_is_waited_for(void **state)
     job = deliver_one(&b, "bob@example.com", NULL);
     fakehost_advance(b.h, 5 * 1000000);
     assert_int_equal(fakehost_unsettled(job), 1);
-    assert_string_equal(file(&b, "bob"), "");
+    assert_string_equal(text_of(&b, "bob"), "");
     assert_int_equal(unlink(path_of(&b, "bob.lock")), 0);
     fakehost_advance(b.h, 2 * 1000000);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
@@ -441,7 +372,7 @@ static void a_lock_that_stays_defers(void **state)
     fakehost_advance(b.h, 3 * 1000000);
     expect_fate(first, 0, "deferred 4.2.0", POSTERN_CAUSE_RECIPIENT, "locked");
     expect_fate(second, 0, "deferred 4.2.0", POSTERN_CAUSE_RECIPIENT, "locked");
-    assert_string_equal(file(&b, "bob.lock"), "1\n"); /* it is not ours to take away */
+    assert_string_equal(text_of(&b, "bob.lock"), "1\n"); /* it is not ours to take away */
     box_free(&b);
 }
 
@@ -608,7 +539,7 @@ static void processes_do_not_mix_their_messages(void **state)
         wait(&status);
         assert_int_equal(status, 0);
     }
-    text = file(&b, "bob");
+    text = text_of(&b, "bob");
     for (entry = text; *entry; n++) { /* every entry has one letter, as often as it should */
         const char *body = strstr(entry, "Delivered-To: bob@example.com\n");
 
@@ -642,7 +573,7 @@ static void a_full_mailbox_defers_and_a_huge_message_fails(void **state)
     job = deliver_one(&b, "bob@example.com", NULL);
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
-    size = strlen(file(&b, "bob"));
+    size = strlen(text_of(&b, "bob"));
     assert_in_range(size, 240, 300);
     memset(huge, 'x', sizeof huge);
     huge[sizeof huge - 1] = '\0';
@@ -653,7 +584,7 @@ static void a_full_mailbox_defers_and_a_huge_message_fails(void **state)
     job = deliver_one(&b, "bob@example.com", huge);
     fakehost_run(b.h);
     expect_fate(job, 0, "deferred 4.2.2", POSTERN_CAUSE_RECIPIENT, "full");
-    assert_int_equal(strlen(file(&b, "bob")), size);
+    assert_int_equal(strlen(text_of(&b, "bob")), size);
     box_free(&b);
 }
 
@@ -688,9 +619,9 @@ static void a_message_that_does_not_fit_leaves_no_trace(void **state)
     }
     wait(&status);
     assert_int_equal(status, 0);
-    assert_memory_equal(file(&b, "bob"), "From x\n\nkept\n\nFrom from@example.com ", 36);
-    assert_int_equal(count(file(&b, "bob"), "xxxx"), 0);
-    assert_int_equal(count(file(&b, "bob"), "Delivered-To"), 1);
+    assert_memory_equal(text_of(&b, "bob"), "From x\n\nkept\n\nFrom from@example.com ", 36);
+    assert_int_equal(count(text_of(&b, "bob"), "xxxx"), 0);
+    assert_int_equal(count(text_of(&b, "bob"), "Delivered-To"), 1);
     box_free(&b);
 }
 
@@ -705,7 +636,7 @@ static void content_that_cannot_be_read_defers(void **state)
     job = deliver_one(&b, "bob@example.com", NULL);
     fakehost_run(b.h);
     expect_fate(job, 0, "deferred 4.3.0", POSTERN_CAUSE_PLUGIN, "Input/output");
-    assert_string_equal(file(&b, "bob"), "");
+    assert_string_equal(text_of(&b, "bob"), "");
     job = deliver_one(&b, "bob@example.com", NULL);
     fakehost_run(b.h);
     expect_fate(job, 0, "delivered 2.0.0", POSTERN_CAUSE_NONE, NULL);
@@ -750,7 +681,7 @@ static void cancel_settles_in_every_state(void **state)
     expect_fate(waiting, 0, "deferred 4.4.0", -1, NULL);
     assert_int_equal(unlink(path_of(&b, "bob.lock")), 0);
     fakehost_advance(b.h, 2 * 1000000);
-    assert_string_equal(file(&b, "bob"), "");
+    assert_string_equal(text_of(&b, "bob"), "");
 
     fakehost_hold(b.h, FAKEHOST_OFFLOAD, 1);
     held = deliver_one(&b, "bob@example.com", NULL);
@@ -764,7 +695,7 @@ static void cancel_settles_in_every_state(void **state)
     fakehost_hold(b.h, FAKEHOST_OFFLOAD, 0);
     fakehost_run(b.h);
     expect_fate(last, 0, "delivered 2.0.0", -1, NULL);
-    assert_int_equal(count(file(&b, "bob"), "Delivered-To"), 1);
+    assert_int_equal(count(text_of(&b, "bob"), "Delivered-To"), 1);
     box_free(&b);
 }
 
@@ -795,7 +726,7 @@ static int64_t read_content(const postern_content *c, uint64_t at, void *buf, si
     size_t have = strlen(c->text);
 
     if (c->victim)
-        c->victim->cancelled = 1;
+        c->victim->d.cancelled = 1;
     if (at >= have)
         return 0;
     if (len > have - at)
@@ -808,13 +739,13 @@ static struct entry *batch_add(struct mailbox *box, postern_content *c, const ch
 {
     struct entry *e = calloc(1, sizeof *e);
 
-    e->box = box;
-    e->content = c;
-    e->content_size = strlen(c->text);
-    e->sender = "from@example.com";
-    e->rcpt = rcpt;
+    e->d.place = &box->place;
+    e->d.content = c;
+    e->d.content_size = strlen(c->text);
+    e->d.sender = "from@example.com";
+    e->d.rcpt = rcpt;
     snprintf(e->whom.name, sizeof e->whom.name, "bob");
-    TAILQ_INSERT_TAIL(&box->batch, e, link);
+    TAILQ_INSERT_TAIL(&box->place.batch, &e->d, link);
     return e;
 }
 
@@ -826,7 +757,8 @@ static void who_is_cancelled_before_the_sync_is_taken_out_again(void **state)
         { "one\r\n", NULL }, { "two\r\n", NULL }, { "three\r\n", NULL }, { "four\r\n", NULL }
     };
     static const char *const rcpts[4] = { "1@x", "2@x", "3@x", "4@x" };
-    struct mailbox box = { .key = "bob" };
+    struct append append = { .set = &set, .hostname = "gw.example" };
+    struct mailbox box = { .place = { .key = "bob" } };
     struct entry *e[4];
     struct box b;
     const char *text;
@@ -834,20 +766,20 @@ static void who_is_cancelled_before_the_sync_is_taken_out_again(void **state)
 
     box_new(&b, NULL);
     set.path = b.folder;
-    box.a = (struct append){ .svc = &svc, .set = &set, .hostname = "gw.example" };
-    TAILQ_INIT(&box.batch);
-    pthread_mutex_init(&box.lock, NULL);
+    box.place.a = (struct queue_for){ .svc = &svc, .self = &append };
+    TAILQ_INIT(&box.place.batch);
+    pthread_mutex_init(&box.place.lock, NULL);
     for (size_t i = 0; i < 4; i++)
         e[i] = batch_add(&box, &contents[i], rcpts[i]);
     contents[2].victim = e[1];
-    assert_int_equal(append_batch(&box), 0);
-    assert_int_equal(box.committed, 1);
+    assert_int_equal(append_ops.append(&box.place), 0);
+    assert_int_equal(box.place.committed, 1);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(e[i]->state, ENTRY_DONE);
+        assert_int_equal(e[i]->d.state, DELIVERY_DONE);
         if (i != 1)
-            assert_int_equal(e[i]->problem.fate, POSTERN_DELIVERED);
+            assert_int_equal(e[i]->d.problem.fate, POSTERN_DELIVERED);
     }
-    text = file(&b, "bob");
+    text = text_of(&b, "bob");
     assert_int_equal(count(text, "\nFrom ") + 1, 3);
     assert_non_null(strstr(text, "Delivered-To: 1@x\none\n\nFrom "));
     assert_null(strstr(text, "two"));
@@ -856,7 +788,7 @@ static void who_is_cancelled_before_the_sync_is_taken_out_again(void **state)
     for (size_t i = 0; i < 4; i++)
         free(e[i]);
     free(box.user);
-    pthread_mutex_destroy(&box.lock);
+    pthread_mutex_destroy(&box.place.lock);
     box_free(&b);
 }
 

@@ -227,6 +227,11 @@ static void T_81_to_and_cc_may_be_left_to_vms_mail(void **state)
     expect_line(&set, message, "To:\tbob");
     expect_line(&set, message, "CC:\t");
     expect_line(&set, "To: a@x\r\nX-VMS-To: NODE::A\r\n\r\n", "To:\tNODE::A");
+    /* A message need not have one. */
+    set.use_rfc822_to = 1;
+    expect_line(&set, "From: a@x\r\n\r\n", "To:\tbob");
+    expect_line(&set, "To: \r\n\r\n", "To:\tbob");
+    expect_line(&set, "Cc: b@x\r\n\r\n", "CC:\tb@x");
 }
 
 static void T_78_user_names_may_be_lowered(void **state)

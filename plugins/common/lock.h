@@ -2,8 +2,8 @@
  *
  * Neither waits: who finds a mailbox locked comes back later. So the order in which programs take
  * the two cannot deadlock (Debian policy 11.6), and no thread sleeps on a lock. */
-#ifndef LOCAL_MBOX_LOCK_H
-#define LOCAL_MBOX_LOCK_H
+#ifndef COMMON_LOCK_H
+#define COMMON_LOCK_H
 
 #include <stdint.h>
 

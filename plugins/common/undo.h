@@ -6,8 +6,8 @@
  * it is, byte for byte, what was noted: then nobody else has appended behind it, and nobody was
  * told that it is delivered, since the note goes before that is said. A note counts only until the
  * next boot: after a power cut an old one may have outlived the report. */
-#ifndef LOCAL_MBOX_UNDO_H
-#define LOCAL_MBOX_UNDO_H
+#ifndef COMMON_UNDO_H
+#define COMMON_UNDO_H
 
 #include <stddef.h>
 #include <stdint.h>
