@@ -78,7 +78,9 @@ struct postern_strings compile_direct(struct compile *c, int no_mx)
     v = arena_alloc(c->t->arena, n * sizeof *v);
     v[0] = no_mx ? "[*]" : "*";
     n = 1;
-    add_hubs(c, &f->append_to_mx, "", v, &n);
+    /* Those for what can't be resolved first: behind others, which can be, they would never get
+     * it. */
     add_hubs(c, &f->unresolvable, "?", v, &n);
+    add_hubs(c, &f->append_to_mx, "", v, &n);
     return (struct postern_strings){ n, v };
 }

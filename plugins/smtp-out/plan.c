@@ -6,7 +6,8 @@
  *
  * A next hop that the operator named and that does not exist, takes no mail, or is ourselves, is a
  * mistake in the configuration: mending it should mend the mail that waits, so this is deferred
- * (4.3.5) where the same facts about a recipient's own domain are final. */
+ * (4.3.5) where the same facts about a recipient's own domain are final: then only a next hop that is
+ * there for what can't be resolved comes after it. */
 #include "plan.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ void plan_start(struct plan *p, struct smtp_out *o, postern_job *job, struct tro
     p->waiting = 0;
     p->named = o->svc->job_next_hop(job, 0) != NULL;
     p->own = !p->named;
-    p->resolved = 0;
+    p->resolved = p->final = 0;
     p->tries = 0;
     p->hop_i = p->mx_n = p->mx_i = p->address_n = p->address_i = 0;
     memset(&p->hop, 0, sizeof p->hop);
@@ -61,6 +62,8 @@ static void note_final(struct plan *p, const uint16_t status[3], const char *fmt
                      "next hop %s: %s", p->o->svc->job_next_hop(p->job, p->hop_i - 1), text);
     else
         trouble_note(p->trouble, POSTERN_FAILED, POSTERN_CAUSE_DNS, status, NULL, "%s", text);
+    if (p->own && (!p->mx_i || p->hop.no_mx)) /* else it has other exchangers */
+        p->final = 1;
 }
 
 static void note_unresolved(struct plan *p, const char *name, int result)
@@ -228,9 +231,10 @@ static enum plan_answer look_up_hop(struct plan *p)
         return PLAN_OVER;
     flags = next_hop_flags(p, p->hop_i);
     p->hop_i++;
-    if ((flags & POSTERN_NEXT_HOP_UNRESOLVED) && p->resolved)
+    if (flags & POSTERN_NEXT_HOP_UNRESOLVED ? p->resolved : p->final)
         return 0;
     p->own = (flags & POSTERN_NEXT_HOP_OWN) != 0;
+    p->tries = 0;
     p->mx_n = p->mx_i = p->address_n = p->address_i = 0;
     p->hop.size = sizeof p->hop;
     if (postern_next_hop_parse(text, &p->hop, &why) < 0) {
@@ -266,8 +270,10 @@ enum plan_answer plan_step(struct plan *p, struct target *ret)
     if (p->waiting)
         return PLAN_WAIT;
     while (!answer) {
-        if (p->tries >= p->o->set->max_mx_tries)
-            return PLAN_OVER;
+        if (p->tries >= p->o->set->max_mx_tries) { /* enough of this one */
+            p->mx_i = p->mx_n;
+            p->address_i = p->address_n;
+        }
         if (p->address_i < p->address_n) {
             give_target(p, ret);
             return PLAN_TARGET;

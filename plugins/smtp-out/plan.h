@@ -20,7 +20,8 @@ struct plan {
     int              named;    /* the operator named next hops */
     int              own;      /* this one is the recipients' own domain */
     int              resolved; /* one so far has an address, or says that it takes no mail */
-    int64_t          tries;   /* addresses given out */
+    int              final;    /* of the own domain it is known that no mail gets there */
+    int64_t          tries;   /* addresses of this next hop given out */
     size_t           hop_i;   /* the next hop to look at next */
     struct postern_next_hop hop;
     size_t           mx_n, mx_i, address_n, address_i;

@@ -103,10 +103,9 @@ static void turn_away(struct session *s, void (*end)(struct session *s))
 
 static void log_unusable(const struct session *s, const char *why)
 {
-    char text[400];
-
-    s->o->svc->log(s->o->host, POSTERN_LOG_INFO, "smtp.unusable", "id=%s remote=\"%s\" why=\"%s\"",
-                   s->o->svc->job_id(s->d->job), s->remote, trouble_quote(why, text, sizeof text));
+    s->o->svc->log(s->o->host, POSTERN_LOG_INFO, "smtp.unusable", "id=%s remote=%s why=%s",
+                   s->o->svc->job_id(s->d->job), POSTERN_LOG_QUOTED(s->remote),
+                   POSTERN_LOG_QUOTED(why));
 }
 
 /* What is left is settled if the server has answered MAIL: it knows the message, and the failure
@@ -274,7 +273,7 @@ static void tls_failed(struct session *s, const char *why)
 {
     struct smtp_out *o = s->o;
     struct delivery *d = s->d;
-    char text[DELIVERY_NOTE_MAX], quoted[400];
+    char text[DELIVERY_NOTE_MAX];
 
     if (o->set->tls == TLS_REQUIRE) {
         session_fail(s, STATUS(4, 7, 5), "%s", why);
@@ -282,8 +281,8 @@ static void tls_failed(struct session *s, const char *why)
     }
     snprintf(text, sizeof text, "%s", why);
     o->svc->log(o->host, POSTERN_LOG_NOTICE, "smtp.tls_failed",
-                "id=%s remote=\"%s\" why=\"%s\" then=clear", o->svc->job_id(d->job), s->remote,
-                trouble_quote(text, quoted, sizeof quoted));
+                "id=%s remote=%s why=%s then=clear", o->svc->job_id(d->job),
+                POSTERN_LOG_QUOTED(s->remote), POSTERN_LOG_QUOTED(text));
     tlsmem_add(&o->tlsmem, s->target.address, s->target.port, o->svc->now(o->host));
     s->d = NULL;
     d->session = NULL;

@@ -13,19 +13,11 @@
 #include <string.h>
 
 #include "delivery.h"
+#include "wire.h"
 
 #define BATCH_MAX 32768u
 
 /* --- may this server have this message at all? --- */
-
-static int is_8bit(const char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text >= 0x80)
-            return 1;
-    }
-    return 0;
-}
 
 static void fail_rest(struct delivery *d, const uint16_t status[3], const char *text)
 {
@@ -68,8 +60,11 @@ static int fail_utf8_recipients(struct delivery *d)
         .diagnostic = "the address is not ASCII, and the server does not offer SMTPUTF8",
     };
 
+    char buf[POSTERN_ADDRESS_SIZE];
+
     for (size_t i = delivery_next(d, 0); i < d->n; i = delivery_next(d, i + 1)) {
-        if (is_8bit(d->o->svc->job_rcpt(d->job, i)) && delivery_settle(d, i, &outcome))
+        if (!wire_address(d->o->svc->job_rcpt(d->job, i), 0, buf) &&
+            delivery_settle(d, i, &outcome))
             return 1;
     }
     return 0;
@@ -78,24 +73,27 @@ static int fail_utf8_recipients(struct delivery *d)
 static int any_utf8_recipient(const struct delivery *d)
 {
     for (size_t i = delivery_next(d, 0); i < d->n; i = delivery_next(d, i + 1)) {
-        if (is_8bit(d->o->svc->job_rcpt(d->job, i)))
+        if (wire_is_8bit(d->o->svc->job_rcpt(d->job, i)))
             return 1;
     }
     return 0;
 }
 
-/* RFC 6531 3.1. 0: not now: everything is settled, or the header has to be looked at first. */
+/* RFC 6531 3.1. 0: not now: everything is settled, or the header has to be looked at first. What is
+ * international in an address's domain only does not need it. */
 static int utf8_allowed(struct session *s)
 {
     const struct postern_services *svc = s->o->svc;
     struct delivery *d = s->d;
     int asked = (svc->job_flags(d->job) & POSTERN_MAIL_UTF8) != 0;
-    int sender = is_8bit(svc->job_sender(d->job));
+    char buf[POSTERN_ADDRESS_SIZE];
+    int sender;
 
     if (s->ehlo.offers & EHLO_SMTPUTF8) {
-        s->t.utf8 = asked || sender || any_utf8_recipient(d);
+        s->t.utf8 = asked || wire_is_8bit(svc->job_sender(d->job)) || any_utf8_recipient(d);
         return 1;
     }
+    sender = !wire_address(svc->job_sender(d->job), 0, buf);
     if (!sender) {
         if (fail_utf8_recipients(d))
             return 0;
@@ -121,15 +119,15 @@ static int send_mail(struct session *s)
     const struct postern_services *svc = s->o->svc;
     const postern_job *job = s->d->job;
     uint32_t offers = s->ehlo.offers;
-    char size[40] = "";
+    char size[40] = "", buf[POSTERN_ADDRESS_SIZE];
     int wide = s->t.utf8 || (svc->job_flags(job) & POSTERN_MAIL_8BIT);
 
     if (offers & EHLO_SIZE)
         snprintf(size, sizeof size, " SIZE=%llu",
                  (unsigned long long)svc->content_size(svc->job_content(s->d->job)));
-    return svc->stream_printf(s->stream, "MAIL FROM:<%s>%s%s%s\r\n", svc->job_sender(job), size,
-                              wide && offers & EHLO_8BITMIME ? " BODY=8BITMIME" : "",
-                              s->t.utf8 ? " SMTPUTF8" : "");
+    return svc->stream_printf(
+        s->stream, "MAIL FROM:<%s>%s%s%s\r\n", wire_address(svc->job_sender(job), s->t.utf8, buf),
+        size, wide && offers & EHLO_8BITMIME ? " BODY=8BITMIME" : "", s->t.utf8 ? " SMTPUTF8" : "");
 }
 
 /* Sends the next command. Bytes sent (or more), or -errno. */
@@ -137,6 +135,7 @@ static long send_command(struct session *s)
 {
     const struct postern_services *svc = s->o->svc;
     struct transaction *t = &s->t;
+    char buf[POSTERN_ADDRESS_SIZE];
     const char *rcpt;
     int r;
 
@@ -154,7 +153,7 @@ static long send_command(struct session *s)
         r = send_mail(s);
         return r < 0 ? r : (long)POSTERN_ADDRESS_MAX;
     case STEP_RCPT:
-        rcpt = svc->job_rcpt(s->d->job, t->rcpt);
+        rcpt = wire_address(svc->job_rcpt(s->d->job, t->rcpt), t->utf8, buf);
         t->rcpts++;
         t->rcpt = delivery_next(s->d, t->rcpt + 1);
         if (t->rcpt >= s->d->n)

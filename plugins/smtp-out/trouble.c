@@ -56,15 +56,3 @@ void trouble_outcome(const struct trouble *t, struct postern_outcome *ret)
     ret->remote = t->remote[0] ? t->remote : NULL;
     ret->protocol = t->protocol;
 }
-
-const char *trouble_quote(const char *text, char *buf, size_t size)
-{
-    postern_text_clean(text, strlen(text), buf, size);
-    for (char *p = buf; *p; p++) {
-        if (*p == '"')
-            *p = '\'';
-        else if (*p == '\\')
-            *p = '/';
-    }
-    return buf;
-}

@@ -31,7 +31,4 @@ void trouble_note_refusal(struct trouble *t, const struct postern_outcome *reply
 /* As an outcome; borrows from t, which must hold something. */
 void trouble_outcome(const struct trouble *t, struct postern_outcome *ret);
 
-/* Text to stand in quotes in a log line: quotes and controls replaced, cut to size. Returns buf. */
-const char *trouble_quote(const char *text, char *buf, size_t size);
-
 #endif

@@ -137,6 +137,38 @@ def test_T_38_the_hub_comes_after_exchangers_that_are_not_there(gateway, names, 
     assert "gate.dec.test" in remote_of(gw, "v@far.test")
 
 
+def test_T_11_T_38_each_hub_gets_what_it_is_for(gateway, names, peer):
+    server = peer()
+    zones = dict(ZONES, **{"far.test": "@ MX 10 mx\nmx A 127.0.0.9\nshut MX 0 ."})
+    gw = gateway(at(names(zones), server.port),
+                 routing(forwarders={"append_to_mx": "gate.dec.test",
+                                     "unresolvable": "inner.dec.test"}))
+    gw.send("ann@client.test", ["u@nothere.far.test", "v@far.test", "w@shut.far.test"], message())
+    gw.wait_event("deliver.failed", to="w@shut.far.test", status="5.1.10")
+    gw.wait_event("deliver.delivered", count=2, part="smtp-out")
+    assert "inner.dec.test" in remote_of(gw, "u@nothere.far.test")
+    assert "gate.dec.test" in remote_of(gw, "v@far.test")
+
+
+def test_T_38_what_does_not_exist_is_returned(gateway, names, peer):
+    server = peer()
+    gw = gateway(at(names(ZONES), server.port),
+                 routing(forwarders={"append_to_mx": "gate.dec.test"}))
+    gw.send("ann@local.test", "u@nothere.far.test", message())
+    gw.wait_event("deliver.failed", to="u@nothere.far.test", status="5.1.2")
+    assert not server.messages()
+
+
+def test_T_38_the_hub_comes_after_as_many_dead_exchangers_as_are_tried(gateway, names, peer):
+    server = peer()
+    dead = "\n".join(f"@ MX {i} d{i}\nd{i} A 127.0.9.{i}" for i in range(1, 13))
+    gw = gateway(at(names(dict(ZONES, **{"far.test": dead})), server.port),
+                 routing(forwarders={"append_to_mx": "gate.dec.test"}))
+    gw.send("ann@client.test", "v@far.test", message())
+    gw.wait_empty()
+    assert "gate.dec.test" in remote_of(gw, "v@far.test")
+
+
 def test_T_12_T_13_T_49_T_99_the_hub_gets_all_but_for_exceptions(gateway, names, peer):
     server = peer()
     gw = gateway(at(names(ZONES), server.port),
@@ -196,3 +228,29 @@ def test_T_16_T_99_users_whom_nobody_knows_go_to_another_host(gateway, folder, n
     gw.wait_empty()
     assert len(gw.messages("ann")) == 1
     assert [m.rcpts for m in server.messages()] == [["eve@far.test"]]
+
+
+MR = ("mr.example.test", "a1.example.test", "am.example.test")
+
+
+@pytest.mark.parametrize("source, known", [
+    ("local mx", {"local_mx": [{"domain": list(MR), "host": "miguel.example.test"}],
+                  "hosts": [{"name": "miguel.example.test", "address": "127.0.0.1"}]}),
+    ("local host", {"hosts": [{"name": name, "address": "127.0.0.1"} for name in MR]}),
+])
+def test_T_123_the_domains_of_message_router_are_found_without_DNS(gateway, names, peer, source,
+                                                                   known):
+    """The gateway's own domain, A1's and AM's: by MX, or by entries in the table of hosts."""
+    server = peer()
+    # The name server is asked, and knows nothing of them.
+    gw = gateway(at(names({"example.test": "@ A 127.0.0.9"}), server.port, **known))
+    rcpts = [f"{name}@{domain}" for name, domain in zip(("bob", "bjarne", "natasha"), MR)]
+    gw.send("ann@client.test", rcpts, message())
+    gw.wait_empty()
+    assert sorted(r for m in server.messages() for r in m.rcpts) == sorted(rcpts)
+    for domain, rcpt in zip(MR, rcpts):
+        (said,) = gw.json("mx", domain)
+        exchanger = "miguel.example.test" if source == "local mx" else domain
+        assert [(x["name"], x["source"], x["addresses"]) for x in said["exchangers"]] == [
+            (exchanger, source, ["127.0.0.1"])]
+        assert exchanger in remote_of(gw, rcpt)
