@@ -105,8 +105,9 @@ static size_t scan_header(const struct compose *c, const struct buf *raw, struct
     return pos;
 }
 
-/* With -t, addresses on the command line are taken off the list, as sendmail does. */
-static int finish_rcpts(const struct compose *c, const char *hostname, json_t *found, json_t *out)
+/* With -t, addresses on the command line are taken off the list, as sendmail does. What has no domain
+ * stays so: such a name is local, whatever ours are. */
+static int finish_rcpts(const struct compose *c, json_t *found, json_t *out)
 {
     json_t *r;
     size_t i;
@@ -115,17 +116,14 @@ static int finish_rcpts(const struct compose *c, const char *hostname, json_t *f
         mailboxes_each(c->rcpts[k], strlen(c->rcpts[k]), mailboxes_append, found);
     json_array_foreach (found, i, r) {
         const char *addr = json_string_value(r);
-        char *full;
         int drop = 0;
 
         if (!addr)
             return cli_error(EX_DATAERR, "a recipient's address is neither ASCII nor UTF-8");
-        full = qualify(addr, hostname);
         for (size_t k = 0; c->from_header && k < c->rcpt_n; k++)
             drop |= !text_casecmp(c->rcpts[k], addr);
         if (!drop)
-            json_array_append_new(out, json_string(full));
-        free(full);
+            json_array_append(out, r);
     }
     if (json_array_size(out))
         return 0;
@@ -163,14 +161,14 @@ int compose_message(const struct compose *c, const struct config *cfg, FILE *in,
     struct buf raw = { 0 }, head = { 0 };
     struct fields seen = { 0 };
     json_t *found = json_array(), *rcpts = json_array();
-    char *sender = envelope_sender(c->sender, cfg->server.hostname);
+    char *sender = envelope_sender(c->sender, config_own_name(cfg));
     size_t body = 0;
     int code = input_read(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
 
     if (!code) {
         buf_reserve(&raw, 1);
         body = scan_header(c, &raw, &seen, found, &head);
-        code = finish_rcpts(c, cfg->server.hostname, found, rcpts);
+        code = finish_rcpts(c, found, rcpts);
     }
     if (!code) {
         add_missing(c, cfg, &seen, sender, content);

@@ -174,6 +174,8 @@ static void add_head(struct report *r, int eight_bit)
     buf_printf(&value, "<%s.%" PRIx64 ".dsn@%s>", d->queue_id, (uint64_t)d->now_usec, d->hostname);
     add_field(r->out, "Message-ID", value.data, d->utf8);
     buf_free(&value);
+    if (d->to_postmaster)
+        add_field(r->out, DSN_NOTICE_FIELD, d->hostname, d->utf8);
 
     buf_adds(r->out,
              "Auto-Submitted: auto-replied\r\n"

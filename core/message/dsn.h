@@ -20,6 +20,10 @@ struct dsn_rcpt {
     int64_t     last_attempt_usec; /* wall, 0: unknown */
 };
 
+/* In notices to the postmaster, so that one that has been on its way through other hosts is known
+ * again when it fails: nobody is told of that. */
+#define DSN_NOTICE_FIELD "Postern-Notice"
+
 struct dsn {
     const char *hostname;
     const char *from;     /* "MAILER-DAEMON@host" */

@@ -1,7 +1,7 @@
 /* queue/attempt.c: a message is due: route its recipients and make jobs of them.
  *
  * Nothing of an earlier decision is used: mending the configuration mends the mail that waits. */
-#include "queue/branch.h"
+#include "queue/attempt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,17 +17,6 @@
 #define ASK_AGAIN_USEC 1000000
 
 #define JOB_STEPS_MAX 16u /* jobs for one destination that are looked at for one with room */
-
-struct attempt { /* jobs made for one message in one go */
-    struct queue *q;
-    struct qmsg *m;
-    postern_job **jobs;
-    size_t n, cap;
-    uint64_t serial;
-    int changed;   /* a recipient's durable state changed */
-    int unparked;  /* it has waited for a place in line, and has it now */
-    int64_t asked; /* personal files that were read since are new enough; 0: nobody has asked */
-};
 
 /* "rule 3 (90-routing.json#/routing/rules/2): smtp-out via [192.0.2.1]:25" */
 static const char *decision_text(struct queue *q, const struct route_decision *d)
@@ -245,8 +234,16 @@ static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf
     struct queue *q = a->q;
     struct qrcpt *r = &a->m->rcpts[b->index];
     struct qdest *dest;
-    int64_t wait = group_wait(d->group);
+    int64_t wait;
+    char id[16];
 
+    if (branch_shares(q, a->m, b, to)) {
+        log_event(POSTERN_LOG_INFO, "queue", "deliver.shared", "id=%s to=%s place=%s",
+                  text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(leaf->shown));
+        a->changed |= to->state == LEAF_DELIVERED;
+        return;
+    }
+    wait = group_wait(d->group);
     if (wait) {
         leaf_wait(b, WAIT_HOURS, loop_now(q->loop) + wait);
         return;
@@ -264,8 +261,7 @@ static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf
     }
     job_add(job_for(a, dest, d, rcpt, r->decision, leaf), b->index, rcpt, mem_strdup(d->rcpt),
             leaf->key);
-    to->state = LEAF_OUT;
-    b->out++;
+    branch_takes(q, a->m, b, to);
 }
 
 static void leaf_refuse(struct attempt *a, struct qbranch *b, struct qleaf *to,
@@ -324,7 +320,7 @@ static void leaf_follow(struct attempt *a, struct qbranch *b, const char *rcpt,
     }
 }
 
-static void branch(struct attempt *a, size_t i, const char *rcpt, const struct route_expansion *e)
+void branch_start(struct attempt *a, size_t i, const char *rcpt, const struct route_expansion *e)
 {
     struct qbranch *b = branch_make(a->q, a->m, i);
     struct qrcpt *r = &a->m->rcpts[i];
@@ -340,30 +336,44 @@ static void branch(struct attempt *a, size_t i, const char *rcpt, const struct r
               text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(where), e->n);
     b->whole = 0;
     branch_begin(b);
-    for (size_t k = 0; k < e->n; k++)
-        leaf_follow(a, b, rcpt, &e->leaves[k]);
-    b->goes_on = r->routed == ROUTED_PARKED;
+}
+
+void branch_follow(struct attempt *a, size_t i, const char *rcpt, const struct route_expansion *e,
+                   size_t *at, size_t n)
+{
+    struct qbranch *b = branch_get(a->q, a->m, i);
+
+    for (; *at < e->n && n; ++*at, n--)
+        leaf_follow(a, b, rcpt, &e->leaves[*at]);
+    a->changed |= b->deferred;
+}
+
+void branch_end(struct attempt *a, size_t i, int parked)
+{
+    struct qbranch *b = branch_get(a->q, a->m, i);
+    struct qrcpt *r = &a->m->rcpts[i];
+
+    b->goes_on = parked != 0;
     if (b->out && !b->goes_on)
         r->routed = ROUTED_JOB;
     if (r->routed)
         rcpt_set(a->q, r, RCPT_WAITING, b->flying ? WAIT_IN_FLIGHT : WAIT_LIMIT);
     branch_conclude(a->q, a->m, b);
-    a->changed |= r->state != RCPT_WAITING || b->deferred;
+    a->changed |= r->state != RCPT_WAITING;
 }
 
-/* --- what has to be read from a disk first --- */
+static void branch(struct attempt *a, size_t i, const char *rcpt, const struct route_expansion *e)
+{
+    size_t at = 0;
 
-struct question { /* of one recipient, which may stand for many users */
-    struct queue *q;
-    uint64_t id;
-    int64_t asked;
-    int unparked;
-    struct alias_report report;
-    size_t len;
-    char users[];
-};
+    branch_start(a, i, rcpt, e);
+    branch_follow(a, i, rcpt, e, &at, e->n);
+    branch_end(a, i, a->m->rcpts[i].routed == ROUTED_PARKED);
+}
 
-static int ask_work(void *ctx)
+/* --- what has to be known first --- */
+
+static int question_work(void *ctx)
 {
     struct question *question = ctx;
 
@@ -371,7 +381,7 @@ static int ask_work(void *ctx)
     return 0;
 }
 
-static void ask_done(void *ctx, int result)
+static void question_done(void *ctx, int result)
 {
     struct question *question = ctx;
     struct qmsg *m = index_get(&question->q->by_id, question->id);
@@ -380,47 +390,69 @@ static void ask_done(void *ctx, int result)
     for (size_t i = 0; i < question->report.errors.n; i++)
         log_event(POSTERN_LOG_WARNING, "queue", "alias.personal", "why=%s",
                   log_q(question->report.errors.lines[i]));
-    if (m)
+    if (question->walk)
+        walk_answered(question->q, question->walk);
+    else if (m)
         msg_answered(question->q, m, question->asked, question->unparked);
     alias_report_done(&question->report);
     free(question);
 }
 
-/* About no users: a directory's. */
-static struct question *question_new(struct attempt *a, struct qrcpt *r, const char *users,
-                                     size_t len)
+struct question *question_new(struct queue *q, const char *users, size_t len)
 {
     struct question *question = mem_zalloc(sizeof *question + len);
 
-    question->q = a->q;
-    question->id = a->m->id;
-    question->asked = a->asked ? a->asked : loop_now(a->q->loop);
-    question->unparked = a->unparked;
+    question->q = q;
     question->len = len;
     if (len)
         memcpy(question->users, users, len);
+    return question;
+}
+
+void question_read(struct question *question)
+{
+    loop_offload(question->q->loop, question_work, question_done, question);
+}
+
+static void directory_done(void *ctx)
+{
+    question_done(ctx, 0);
+}
+
+int question_ask(struct question *question, const struct route_need *need)
+{
+    struct queue *q = question->q;
+
+    if (q->ask) {
+        q->ask(q->carrier.ctx, need, directory_done, question);
+        return 0;
+    }
+    free(question);
+    route_answers_fail(route_answers_of(q->routes), need, "nobody is asked here");
+    return -ENOSYS;
+}
+
+/* All who are asked for a message are waited for together. */
+static struct question *of_message(struct attempt *a, struct qrcpt *r, const char *users,
+                                   size_t len)
+{
+    struct question *question = question_new(a->q, users, len);
+
+    question->id = a->m->id;
+    question->asked = a->asked ? a->asked : loop_now(a->q->loop);
+    question->unparked = a->unparked;
     r->routed = ROUTED_ASKING;
     a->m->jobs++;
     a->m->asking++;
     return question;
 }
 
-static void directory_done(void *ctx)
+static void not_asked(struct attempt *a, struct qrcpt *r)
 {
-    ask_done(ctx, 0);
-}
-
-/* Without anybody to ask, that is the answer. */
-static void ask_directory(struct attempt *a, struct qrcpt *r, const struct route_need *need)
-{
-    struct queue *q = a->q;
-
-    if (q->ask) {
-        q->ask(q->carrier.ctx, need, directory_done, question_new(a, r, NULL, 0));
-        return;
-    }
-    route_answers_fail(route_answers_of(q->routes), need, "directories are not asked here");
-    r->next_try = loop_now(q->loop) + ASK_AGAIN_USEC;
+    r->routed = ROUTED_NOT;
+    a->m->jobs--;
+    a->m->asking--;
+    r->next_try = loop_now(a->q->loop) + ASK_AGAIN_USEC;
 }
 
 static void ask(struct attempt *a, struct qrcpt *r, const struct route_expansion *e)
@@ -430,9 +462,11 @@ static void ask(struct attempt *a, struct qrcpt *r, const struct route_expansion
         return;
     }
     if (e->wanted)
-        loop_offload(a->q->loop, ask_work, ask_done, question_new(a, r, e->wanted, e->wanted_len));
-    for (size_t i = 0; !e->wanted && i < e->need_n; i++)
-        ask_directory(a, r, &e->needs[i]);
+        question_read(of_message(a, r, e->wanted, e->wanted_len));
+    for (size_t i = 0; !e->wanted && i < e->need_n; i++) {
+        if (question_ask(of_message(a, r, NULL, 0), &e->needs[i]) < 0)
+            not_asked(a, r);
+    }
 }
 
 /* Nothing more is begun for it before those leaves are back that are out. */
@@ -442,33 +476,52 @@ static void await_leaves(struct qrcpt *r, struct qbranch *b)
     b->goes_on = 1;
 }
 
-static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
+struct route_query attempt_query(const struct attempt *a, const char *rcpt)
 {
-    static const uint16_t bad[3] = { 5, 1, 3 };
-    struct queue *q = a->q;
-    struct qrcpt *r = &a->m->rcpts[i];
-    struct route_query query = { .sender = envelope_sender(a->m->env),
+    return (struct route_query){ .sender = envelope_sender(a->m->env),
                                  .rcpt = rcpt,
                                  .ingress = envelope_ingress(a->m->env),
-                                 .asked = a->asked };
-    struct qbranch *b = branch_get(q, a->m, i);
-    struct route_expansion e;
-    int err = route_expand(q->routes, &query, 0, &e);
+                                 .asked = a->asked,
+                                 .budget = ROUTE_BUDGET };
+}
 
-    if (err == -EAGAIN) {
-        ask(a, r, &e);
-    } else if (e.aliased) {
-        branch(a, i, rcpt, &e);
-    } else if (b && b->out) {
+void attempt_follow(struct attempt *a, size_t i, const char *rcpt, int err,
+                    const struct route_expansion *e)
+{
+    static const uint16_t bad[3] = { 5, 1, 3 };
+    struct qbranch *b = branch_get(a->q, a->m, i);
+    struct qrcpt *r = &a->m->rcpts[i];
+
+    if (e->aliased) {
+        branch(a, i, rcpt, e);
+        return;
+    }
+    if (b && b->out) {
         await_leaves(r, b);
     } else if (err == -EINVAL) {
-        rcpt_fail(q, a->m, r, rcpt, "the recipient is not a valid address", bad);
+        rcpt_fail(a->q, a->m, r, rcpt, "the recipient is not a valid address", bad);
         a->changed = 1;
     } else {
-        follow(a, i, rcpt, &e.leaves[0].decision);
+        follow(a, i, rcpt, &e->leaves[0].decision);
     }
-    if (b && err != -EAGAIN && !e.aliased)
+    if (b)
         b->whole = 1; /* what its leaves came to does not say what it comes to */
+}
+
+static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
+{
+    struct route_query query = attempt_query(a, rcpt);
+    struct route_expansion e;
+    int err = route_expand(a->q->routes, &query, 0, &e);
+
+    /* What was asked for may be forgotten again by the time that the rest is there: a walk keeps
+     * it. */
+    if (err == -EINPROGRESS || (err == -EAGAIN && (a->asked || e.need_n == ROUTE_NEEDS_MAX)))
+        walk_begin(a, i, rcpt);
+    else if (err == -EAGAIN)
+        ask(a, &a->m->rcpts[i], &e);
+    else
+        attempt_follow(a, i, rcpt, err, &e);
     route_expansion_done(&e);
 }
 
@@ -516,15 +569,31 @@ static int route_due(struct attempt *a, size_t i, const char *rcpt)
     return 1;
 }
 
+void attempt_begin(struct attempt *a, struct queue *q, struct qmsg *m)
+{
+    *a = (struct attempt){ .q = q, .m = m, .serial = ++q->attempts };
+}
+
+void attempt_end(struct attempt *a)
+{
+    a->m->jobs += (uint32_t)a->n;
+    for (size_t k = 0; k < a->n; k++)
+        dest_enqueue(a->q, a->jobs[k]->dest, a->jobs[k]);
+    free(a->jobs);
+    if (!a->m->jobs)
+        quarantine_stay(a->q, a->m);
+}
+
 static void route(struct queue *q, struct qmsg *m, int unparked, int64_t asked)
 {
-    struct attempt a = {
-        .q = q, .m = m, .serial = ++q->attempts, .unparked = unparked, .asked = asked
-    };
     struct qbulk *b = bulk_get(q, m);
+    struct attempt a;
     const char *rcpt;
     size_t i, routed = 0;
 
+    attempt_begin(&a, q, m);
+    a.unparked = unparked;
+    a.asked = asked;
     if (quarantine_waits(q, m))
         return;
     for (bulk_begin(b, m, &i, &rcpt); i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
@@ -538,12 +607,7 @@ static void route(struct queue *q, struct qmsg *m, int unparked, int64_t asked)
     }
     if (i == m->env->rcpt_n)
         bulk_end(b);
-    m->jobs += (uint32_t)a.n;
-    for (size_t k = 0; k < a.n; k++)
-        dest_enqueue(q, a.jobs[k]->dest, a.jobs[k]);
-    free(a.jobs);
-    if (!m->jobs)
-        quarantine_stay(q, m);
+    attempt_end(&a);
     msg_settled(q, m, a.changed);
 }
 

@@ -12,6 +12,7 @@
 
 #include "log/log.h"
 #include "message/dsn.h"
+#include "message/header.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/content.h"
@@ -200,15 +201,22 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *rcpts)
     return c.n;
 }
 
+/* For the header: in the envelope, a name without a domain is local as it is. */
+static char *whole_address(const struct config *cfg, const char *address)
+{
+    return strchr(address, '@') ? mem_strdup(address)
+                                : mem_printf("%s@%s", address, config_own_name(cfg));
+}
+
 static void compose(const struct bounce *b, const char *head, size_t head_len, struct buf *out)
 {
     const struct config *cfg = b->q->config;
     struct dsn_rcpt *rcpts =
         mem_zalloc((b->m->env->rcpt_n + branch_failed(b->q, b->m)) * sizeof *rcpts);
-    char from[320], id[16];
+    char *to AUTO_FREE = whole_address(cfg, b->to), from[320], id[16];
     struct dsn d = { .hostname = cfg->server.hostname,
                      .from = from,
-                     .to = b->to,
+                     .to = to,
                      .queue_id = text_id(b->m->id, id, sizeof id),
                      .sender = envelope_sender(b->m->env),
                      .arrived_usec = b->m->env->received_usec,
@@ -242,6 +250,46 @@ static struct envelope *bounce_envelope(const struct bounce *b)
         .rcpts = rcpts });
 }
 
+/* A notice to the postmaster that can't be delivered goes nowhere else: it is kept, on hold. */
+static void hold_notice(struct queue *q, struct qmsg *m)
+{
+    char id[16], text[QUEUE_TEXT_MAX];
+
+    branch_again(q, m); /* when it is released */
+    for (size_t i = 0; i < m->env->rcpt_n; i++) {
+        struct qrcpt *r = &m->rcpts[i];
+        uint16_t status[3];
+
+        if (r->state != RCPT_FAILED)
+            continue;
+        memcpy(status, r->status, sizeof status);
+        snprintf(text, sizeof text, "a notice to the postmaster that can't be delivered: %s%s%s",
+                 r->remote ? r->remote : "", r->remote ? " said: " : "",
+                 r->text ? r->text : "no reason given");
+        rcpt_text(q, r, text, status);
+        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        log_event(POSTERN_LOG_ERROR, "queue", "bounce.held", "id=%s why=%s",
+                  text_id(m->id, id, sizeof id), log_q(text));
+    }
+    msg_settled(q, m, 1);
+}
+
+/* One that came back to us, such as from a hub that hands back what it gets, has lost its flag. */
+static int is_notice(const struct bounce *b, const char *head, size_t head_len)
+{
+    return b->to_postmaster && header_count(head, header_end(head, head_len), DSN_NOTICE_FIELD) > 0;
+}
+
+static void hold_instead(struct bounce *b)
+{
+    struct queue *q = b->q;
+    struct qmsg *m = b->m;
+
+    m->bouncing = 0;
+    bounce_free(&b);
+    hold_notice(q, m);
+}
+
 static void write_dsn(struct bounce *b, const char *head, size_t head_len)
 {
     struct queue *q = b->q;
@@ -249,6 +297,10 @@ static void write_dsn(struct bounce *b, const char *head, size_t head_len)
     struct buf text = { 0 }, meta = { 0 };
     int r;
 
+    if (is_notice(b, head, head_len)) {
+        hold_instead(b);
+        return;
+    }
     compose(b, head, head_len, &text);
     b->id = spool_new_id(q->spools[0]);
     r = spool_put_new(q->spools[0], b->id, text.len, &put);
@@ -326,37 +378,6 @@ static void on_head(void *ctx, int result)
     free(head);
 }
 
-/* A notice to the postmaster that can't be delivered goes nowhere else: it is kept, on hold. */
-static void hold_notice(struct queue *q, struct qmsg *m)
-{
-    char id[16], text[QUEUE_TEXT_MAX];
-
-    branch_again(q, m); /* when it is released */
-    for (size_t i = 0; i < m->env->rcpt_n; i++) {
-        struct qrcpt *r = &m->rcpts[i];
-        uint16_t status[3];
-
-        if (r->state != RCPT_FAILED)
-            continue;
-        memcpy(status, r->status, sizeof status);
-        snprintf(text, sizeof text, "a notice to the postmaster that can't be delivered: %s%s%s",
-                 r->remote ? r->remote : "", r->remote ? " said: " : "",
-                 r->text ? r->text : "no reason given");
-        rcpt_text(q, r, text, status);
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
-        log_event(POSTERN_LOG_ERROR, "queue", "bounce.held", "id=%s why=%s",
-                  text_id(m->id, id, sizeof id), log_q(text));
-    }
-    msg_settled(q, m, 1);
-}
-
-static char *postmaster(const struct config *cfg)
-{
-    if (strchr(cfg->server.postmaster, '@'))
-        return mem_strdup(cfg->server.postmaster);
-    return mem_printf("%s@%s", cfg->server.postmaster, cfg->server.hostname);
-}
-
 /* Whose report is the next: the sender's before those of lists. */
 static const char *next_owner(const struct queue *q, const struct qmsg *m)
 {
@@ -382,7 +403,9 @@ void bounce_start(struct queue *q, struct qmsg *m)
     b->m = m;
     b->owner = intern_ref(q->texts, next_owner(q, m));
     b->to_postmaster = !*sender && !b->owner;
-    b->to = b->to_postmaster ? postmaster(q->config) : mem_strdup(b->owner ? b->owner : sender);
+    b->to = mem_strdup(b->to_postmaster ? q->config->server.postmaster
+                           : b->owner   ? b->owner
+                                        : sender);
     m->bouncing = 1;
     heap_remove(&q->due, &m->due);
     b->content = spool_content(msg_spool(q, m), m->entry);

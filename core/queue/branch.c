@@ -12,10 +12,12 @@
 #define WRITE_MANY 256u     /* leaves; for less it does not wait */
 #define SCAN_MAX   32u      /* leaves among which one is looked for one by one */
 
-struct qtree {         /* the branches of one message, by index */
-    int64_t report_at; /* monotonic: not before, for failures that are not reported */
-    int64_t write_at;  /* likewise, for the next state */
-    int unwritten;     /* leaves have come to something since the last one */
+struct qtree {          /* the branches of one message, by index */
+    int64_t report_at;  /* monotonic: not before, for failures that are not reported */
+    int64_t write_at;   /* likewise, for the next state */
+    int unwritten;      /* leaves have come to something since the last one */
+    struct map *places; /* keys of leaves that are out or delivered, to 1 + the recipient; NULL:
+                         * there is one branch only */
     uint32_t n;
     struct qbranch v[];
 };
@@ -49,6 +51,20 @@ struct qbranch *branch_get(const struct queue *q, const struct qmsg *m, size_t i
     return t && k < t->n && t->v[k].index == i ? &t->v[k] : NULL;
 }
 
+static void note_places(struct qtree *t)
+{
+    if (!t->places)
+        t->places = map_new();
+    for (uint32_t k = 0; k < t->n; k++) {
+        const struct qbranch *b = &t->v[k];
+
+        for (uint32_t i = 0; i < b->n; i++) {
+            if (b->v[i].state == LEAF_DELIVERED || b->v[i].state == LEAF_OUT)
+                map_set(t->places, b->v[i].key, (void *)(uintptr_t)(b->index + 1));
+        }
+    }
+}
+
 struct qbranch *branch_make(struct queue *q, struct qmsg *m, size_t i)
 {
     struct qbranch *b = branch_get(q, m, i);
@@ -67,6 +83,8 @@ struct qbranch *branch_make(struct queue *q, struct qmsg *m, size_t i)
     memmove(&t->v[k + 1], &t->v[k], (n - k) * sizeof t->v[0]);
     t->v[k] = (struct qbranch){ .index = (uint32_t)i };
     t->n = n + 1;
+    if (t->n == 2)
+        note_places(t);
     if (!q->trees)
         q->trees = idmap_new();
     idmap_set(q->trees, m->id, t);
@@ -138,6 +156,61 @@ void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const cha
     leaf_becomes(b, leaf, LEAF_FAILED);
 }
 
+/* --- places that several recipients stand for --- */
+
+void branch_takes(struct queue *q, struct qmsg *m, struct qbranch *b, struct qleaf *leaf)
+{
+    struct qtree *t = tree_of(q, m);
+
+    leaf->state = LEAF_OUT;
+    b->out++;
+    if (t->places)
+        map_set(t->places, leaf->key, (void *)(uintptr_t)(b->index + 1));
+}
+
+int branch_shares(struct queue *q, struct qmsg *m, struct qbranch *b, struct qleaf *leaf)
+{
+    struct qtree *t = tree_of(q, m);
+    uintptr_t index = t->places ? (uintptr_t)map_get(t->places, leaf->key) : 0;
+    struct qbranch *other = index ? branch_get(q, m, index - 1) : NULL;
+    struct qleaf *first = other && other != b ? find_key(other, leaf->key) : NULL;
+
+    if (!first)
+        return 0;
+    if (first->state == LEAF_DELIVERED) {
+        leaf->state = LEAF_DELIVERED;
+        return 1;
+    }
+    if (first->state != LEAF_OUT)
+        return 0;
+    leaf->state = LEAF_OUT;
+    leaf->follows = 1;
+    leaf->next = first->next;
+    first->next = b->index + 1;
+    b->out++;
+    return 1;
+}
+
+struct qbranch *branch_next_follower(struct queue *q, struct qmsg *m, struct qleaf *leaf,
+                                     struct qleaf **ret)
+{
+    struct qtree *t = tree_of(q, m);
+    struct qbranch *b = leaf->next ? branch_get(q, m, leaf->next - 1) : NULL;
+
+    if (!b) {
+        if (t->places && leaf->state != LEAF_DELIVERED)
+            map_del(t->places, leaf->key);
+        return NULL;
+    }
+    *ret = find_key(b, leaf->key);
+    leaf->next = (*ret)->next;
+    (*ret)->next = 0;
+    (*ret)->follows = 0;
+    (*ret)->state = LEAF_NEW;
+    b->out--;
+    return b;
+}
+
 /* --- what an attempt has come to --- */
 
 void branch_begin(struct qbranch *b)
@@ -187,7 +260,7 @@ void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b)
 
     if (r->state == RCPT_WAITING && r->reason == WAIT_IN_FLIGHT && !b->flying)
         rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
-    if (b->out || r->routed == ROUTED_PARKED || r->routed == ROUTED_ASKING)
+    if (b->out || r->routed > ROUTED_JOB)
         return;
     r->routed = ROUTED_NOT;
     if (b->goes_on && r->state == RCPT_WAITING)
@@ -428,6 +501,8 @@ int branch_decode(struct queue *q, struct qmsg *m, struct rd *in)
         for (uint32_t i = 0; i < leaves && !in->bad; i++)
             leaf_decode(q, b, in);
     }
+    if (n > 1 && !in->bad)
+        note_places(tree_of(q, m));
     if (in->bad)
         branch_forget(q, m);
     return in->bad ? -EBADMSG : 0;
@@ -476,6 +551,8 @@ static void tree_free(struct queue *q, struct qtree *t)
         map_free(&t->v[k].by_key, NULL);
         free(t->v[k].v);
     }
+    if (t)
+        map_free(&t->places, NULL);
     free(t);
 }
 

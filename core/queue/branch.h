@@ -26,6 +26,9 @@ struct qleaf {
     uint32_t    attempt; /* of the branch: its try was deferred in that one */
     uint16_t    status[3];
     uint8_t     state, smtp;
+    /* Another recipient's leaf of that key is out: it gets what that one comes to. */
+    uint8_t     follows;
+    uint32_t    next; /* of those that follow the same one: 1 + its recipient; 0: the last */
 };
 
 struct qbranch { /* of one recipient */
@@ -57,6 +60,13 @@ struct qleaf *branch_leaf(struct queue *q, struct qbranch *b, const char *key, c
 void branch_begin(struct qbranch *b);
 /* 1: its turn in this attempt is still to come. */
 int branch_wants(const struct qbranch *b, const struct qleaf *leaf);
+/* Each place gets a message once, whichever of its recipients stand for it. The leaf goes out in a
+ * job. It need not, since another recipient's has been delivered, or is out: 1. It is back: those
+ * that followed it, one after the other, new again; NULL: there are no more. */
+void branch_takes(struct queue *q, struct qmsg *m, struct qbranch *b, struct qleaf *leaf);
+int  branch_shares(struct queue *q, struct qmsg *m, struct qbranch *b, struct qleaf *leaf);
+struct qbranch *branch_next_follower(struct queue *q, struct qmsg *m, struct qleaf *leaf,
+                                     struct qleaf **ret);
 /* All that could be done now was begun, or a leaf has left its job: if nothing is out, that is what
  * the recipient has come to. */
 void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b);

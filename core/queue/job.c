@@ -129,19 +129,19 @@ void job_free(postern_job **pj)
 }
 
 /* The recipient is not in this job any more; a leaf of it leaves, and the others may be elsewhere.
- * Returns its branch, or NULL. */
-static struct qbranch *leave(struct queue *q, postern_job *j, const struct job_rcpt *from)
+ * Returns its branch, or NULL; *ret: the leaf. */
+static struct qbranch *leave(struct queue *q, postern_job *j, const struct job_rcpt *from,
+                             struct qleaf **ret)
 {
     struct qbranch *b = from->leaf ? branch_get(q, j->msg, from->index) : NULL;
-    struct qleaf *leaf;
 
     if (!b) {
         j->msg->rcpts[from->index].routed = ROUTED_NOT;
         return NULL;
     }
-    leaf = branch_leaf(q, b, from->leaf, from->leaf);
-    if (leaf->state == LEAF_OUT)
-        leaf->state = LEAF_NEW;
+    *ret = branch_leaf(q, b, from->leaf, from->leaf);
+    if ((*ret)->state == LEAF_OUT)
+        (*ret)->state = LEAF_NEW;
     b->out--;
     return b;
 }
@@ -157,6 +157,17 @@ static void put_off(struct queue *q, struct qmsg *m, struct qbranch *b, int64_t 
     branch_conclude(q, m, b);
 }
 
+/* So do those that would have got what it came to. */
+static void put_off_followers(struct queue *q, struct qmsg *m, struct qleaf *leaf, int64_t next_try,
+                              enum wait_reason reason)
+{
+    struct qbranch *b;
+    struct qleaf *follower;
+
+    while ((b = branch_next_follower(q, m, leaf, &follower)))
+        put_off(q, m, b, next_try, reason);
+}
+
 /* It never got to start: its recipients wait again. */
 void job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_reason reason)
 {
@@ -164,12 +175,14 @@ void job_unstart(struct queue *q, postern_job *j, int64_t next_try, enum wait_re
 
     for (size_t i = 0; i < j->n; i++) {
         struct qrcpt *r = &m->rcpts[j->r[i].index];
-        struct qbranch *b = leave(q, j, &j->r[i]);
+        struct qleaf *leaf;
+        struct qbranch *b = leave(q, j, &j->r[i], &leaf);
 
         if (r->state == RCPT_WAITING && !r->text)
             r->text = intern_ref(q->texts, j->dest->text);
         if (b) {
             put_off(q, m, b, next_try, reason);
+            put_off_followers(q, m, leaf, next_try, reason);
         } else if (r->state == RCPT_WAITING) {
             rcpt_set(q, r, RCPT_WAITING, reason);
             r->next_try = next_try;
@@ -189,10 +202,13 @@ static void drop_withdrawn(postern_job *j)
         struct qrcpt *r = &j->msg->rcpts[j->r[i].index];
 
         if (r->state != RCPT_WAITING) {
-            struct qbranch *b = leave(j->queue, j, &j->r[i]);
+            struct qleaf *leaf;
+            struct qbranch *b = leave(j->queue, j, &j->r[i], &leaf);
 
-            if (b)
+            if (b) { /* another recipient may still be meant to get it */
                 branch_conclude(j->queue, j->msg, b);
+                put_off_followers(j->queue, j->msg, leaf, 0, WAIT_LIMIT);
+            }
             job_rcpt_done(j, &j->r[i]);
             continue;
         }

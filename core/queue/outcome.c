@@ -88,30 +88,21 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
-/* One of the places that a recipient stands for: what it comes to is known when the last one is in
- * (branch.h). */
-static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, struct qbranch *b)
+/* What a leaf has come to, for the recipient that stands for it. */
+static void take_outcome(struct queue *q, postern_job *j, const struct job_rcpt *from,
+                         struct qbranch *b, struct qleaf *leaf)
 {
-    struct qrcpt *r = &j->msg->rcpts[from->index];
-    struct qleaf *leaf = branch_leaf(q, b, from->leaf, from->leaf);
+    struct qrcpt *r = &j->msg->rcpts[b->index];
     /* What is said of the recipient is why it waits, or who holds it. */
     int silent = r->state != RCPT_WAITING || b->held;
 
-    b->out--;
-    b->flying--;
-    leaf->state = LEAF_NEW;
     if (from->fate == POSTERN_DELIVERED) {
-        log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
         if (!silent && !b->deferred)
             keep_text(q, r, from);
         leaf->state = LEAF_DELIVERED;
-        q->delivered++;
     } else if (from->fate == POSTERN_FAILED) {
-        log_fate(j, from, "deliver.failed", POSTERN_LOG_INFO);
         leaf_fail(q, b, leaf, from->diagnostic, from->remote, from->smtp, from->status);
-        q->failed++;
     } else {
-        log_fate(j, from, event_of(from), POSTERN_LOG_INFO);
         b->held |= !j->stopped && from->cause == POSTERN_CAUSE_HELD;
         b->deferred |= !j->stopped && from->cause != POSTERN_CAUSE_HELD;
         b->put_off |= j->stopped;
@@ -120,9 +111,40 @@ static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, 
         leaf->attempt = b->attempt;
         if (!silent && !j->stopped)
             keep_text(q, r, from);
+    }
+}
+
+static void log_leaf(struct queue *q, const postern_job *j, const struct job_rcpt *from)
+{
+    if (from->fate == POSTERN_DELIVERED) {
+        log_fate(j, from, "deliver.delivered", POSTERN_LOG_INFO);
+        q->delivered++;
+    } else if (from->fate == POSTERN_FAILED) {
+        log_fate(j, from, "deliver.failed", POSTERN_LOG_INFO);
+        q->failed++;
+    } else {
+        log_fate(j, from, event_of(from), POSTERN_LOG_INFO);
         spool_uncache(msg_spool(q, j->msg), j->msg->entry);
     }
+}
+
+/* One of the places that a recipient stands for: what it comes to is known when the last one is in
+ * (branch.h). Others may stand for it, too. */
+static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, struct qbranch *b)
+{
+    struct qleaf *leaf = branch_leaf(q, b, from->leaf, from->leaf), *follower;
+    struct qbranch *other;
+
+    b->out--;
+    b->flying--;
+    leaf->state = LEAF_NEW;
+    log_leaf(q, j, from);
+    take_outcome(q, j, from, b, leaf);
     branch_conclude(q, j->msg, b);
+    while ((other = branch_next_follower(q, j->msg, leaf, &follower))) {
+        take_outcome(q, j, from, other, follower);
+        branch_conclude(q, j->msg, other);
+    }
 }
 
 static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)

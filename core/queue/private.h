@@ -26,9 +26,9 @@
 #define WAIT_REASONS       10
 #define QUEUE_SPOOLS       64u
 
-/* Not at all; in a job, waiting or in flight; parked at a destination; or something is asked that
- * its route depends on. */
-enum rcpt_routed { ROUTED_NOT, ROUTED_JOB, ROUTED_PARKED, ROUTED_ASKING };
+/* Not at all; in a job, waiting or in flight; parked at a destination; something is asked that its
+ * route depends on; or it stands for a great many, who are looked at step by step (walk.c). */
+enum rcpt_routed { ROUTED_NOT, ROUTED_JOB, ROUTED_PARKED, ROUTED_ASKING, ROUTED_WALKING };
 
 struct qrcpt {
     int64_t     next_try; /* monotonic usec */
@@ -161,6 +161,9 @@ struct queue {
     struct idmap *trees;   /* id to struct qtree (branch.h) */
     struct list   bulks;   /* struct qbulk */
     struct idmap *bulk;    /* id to struct qbulk */
+    struct list   walks, walks_asking; /* struct qwalk: with something to do; waiting for answers */
+    struct idmap *walk_by; /* their serials */
+    uint64_t      walk_serial;
     uint64_t      attempts;
     struct idmap *marked;  /* id to struct mark: quarantined or suspected */
     void        (*held)(void *ctx, uint64_t id); /* one of them was put on hold; may be NULL */
@@ -180,7 +183,7 @@ struct queue {
     size_t      in_flight;
     struct list bounces; /* DSNs being written */
     int64_t     turn;    /* whose work is counted here: */
-    unsigned    turn_routed, turn_started;
+    unsigned    turn_routed, turn_started, turn_walked;
 
     struct loop_task   work;
     struct buf         fresh_ids; /* uint64_t each: messages of this turn */
@@ -219,6 +222,11 @@ void msg_route(struct queue *q, struct qmsg *m);
 void msg_unpark(struct queue *q, struct qmsg *m); /* routes what was parked, too */
 /* What it asked for, since then, is there; unparked: it had left a line before it asked. */
 void msg_answered(struct queue *q, struct qmsg *m, int64_t asked, int unparked);
+
+/* walk.c */
+void walk_work(struct queue *q);        /* a step, once in a turn */
+int  walk_ready(const struct queue *q); /* there is more of that */
+void walk_free_all(struct queue *q);
 
 /* bulk.c */
 struct qbulk *bulk_get(struct queue *q, struct qmsg *m); /* NULL: it has few recipients */

@@ -73,6 +73,9 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     q->texts = intern_new();
     q->marked = idmap_new();
     q->bulk = idmap_new();
+    q->walk_by = idmap_new();
+    list_init(&q->walks);
+    list_init(&q->walks_asking);
     list_init(&q->bulks);
     q->dests = map_new();
     q->groups = map_new();
@@ -131,6 +134,7 @@ void queue_free(struct queue **pq)
     loop_cancel(&q->sweep);
     dest_free_all(q);
     bounce_free_all(q);
+    walk_free_all(q);
     LIST_EACH_SAFE (&q->messages, it, tmp)
         msg_free(q, CONTAINER(it, struct qmsg, link));
     heap_free(&q->due);
@@ -140,6 +144,7 @@ void queue_free(struct queue **pq)
     branch_free_all(q);
     map_free(&q->dests, NULL);
     idmap_free(&q->bulk);
+    idmap_free(&q->walk_by);
     map_free(&q->groups, free);
     intern_free(&q->texts);
     free(q->retry);
@@ -444,7 +449,8 @@ static void arm(struct queue *q)
         if (j->deadline < at)
             at = j->deadline;
     }
-    if ((q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready)) || park_ready(q))
+    if ((q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready)) || park_ready(q) ||
+        walk_ready(q))
         at = now; /* enough for this turn */
     if (at == INT64_MAX || !q->running || (q->timer && q->timer_at <= at))
         return;
@@ -491,12 +497,13 @@ static void queue_work(void *ctx)
 
     if (q->turn != loop_now(q->loop)) {
         q->turn = loop_now(q->loop);
-        q->turn_routed = q->turn_started = 0;
+        q->turn_routed = q->turn_started = q->turn_walked = 0;
     }
     while ((n = list_pop(&q->finished)))
         job_finish(q, CONTAINER(n, postern_job, link));
     if (q->running) {
         park_work(q);
+        walk_work(q);
         route_due(q);
         dest_dispatch(q);
     }

@@ -45,7 +45,7 @@ struct queue_setup {
     const struct config      *config;
     const struct route_table *routes;
     struct queue_carrier      carrier;
-    queue_asker              *ask; /* with the carrier's ctx; NULL: there are no directories */
+    queue_asker              *ask; /* with the carrier's ctx; NULL: there is nobody to be asked */
     struct score_row         *row; /* the worker's row of the scoreboard; NULL: none */
 };
 

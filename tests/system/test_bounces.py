@@ -115,11 +115,11 @@ def test_what_cannot_even_reach_the_postmaster_is_held(new_gateway, peer, to):
     gw.send("ghost@local.test", "nobody@remote.test", message("from a ghost"))
     gw.wait_event("bounce.held")
     held = wait_for("the notice to be held", lambda: gw.queued_rcpts("--held"))
-    assert list(held) == ["postmaster@gw.test"]
-    assert held["postmaster@gw.test"]["reason"] == "held"
+    assert list(held) == ["postmaster"]
+    assert held["postmaster"]["reason"] == "held"
     # It stays there, over a restart too, until an operator has made him a mailbox.
     gw.restart()
-    assert list(gw.queued_rcpts("--held")) == ["postmaster@gw.test"]
+    assert list(gw.queued_rcpts("--held")) == ["postmaster"]
     make_mailboxes(gw, "postmaster")
     gw.cli("queue", "release", "--held")
     (raw,) = gw.wait_mail("postmaster")
@@ -177,3 +177,28 @@ def test_a_message_with_too_many_received_fields_is_refused(gateway):
         code, text = client.data(message(headers=hops))
         assert code == 554 and text.startswith(b"5.4.6"), (code, text)
     assert gw.json("status")["queue"]["messages"] == 0
+
+
+def test_a_notice_that_a_hub_hands_back_ends_on_hold(new_gateway):
+    """Nothing gets through such a hub, not even what tells the postmaster so."""
+    gw = new_gateway()
+    gw.configure({"server": {"hop_count_max": 4},
+                  "routing": {"forwarders": {"local": f"[127.0.0.1]:{gw.port}"}}})
+    gw.expected_errors.add("bounce.held")
+    gw.start()
+    gw.send("ann@local.test", "joe@local.test", message("round"))
+    (held,) = gw.wait_event("bounce.held")
+    assert "notice to the postmaster" in held["why"]
+    wait_for("only the notice to be there",
+             lambda: [r["reason"] for r in gw.queued_rcpts().values()] == ["held"])
+    assert len(gw.events("bounce.held")) == 1
+
+
+def test_the_postmaster_is_here_whatever_our_names_are(gateway):
+    gw = gateway({"server": {"hostname": "gate.other.test"},
+                  "routing": {"local_domains": ["local.test"]}})
+    gw.send("ann@far.test", "postmaster", message("one"))
+    (first,) = gw.wait_mail("postmaster")
+    assert first["Subject"] == "one"
+    gw.cli("send", "postmaster", stdin=b"Subject: three\n\nx\n")
+    assert len(gw.wait_mail("postmaster", 2)) == 2

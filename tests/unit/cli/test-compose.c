@@ -155,7 +155,7 @@ static void recipients_from_the_header(void **state)
 
     (void)state;
     assert_int_equal(r.code, 0);
-    rcpts_are(&r, "bob@b.test carl@gw.test d@d.test secret@e.test");
+    rcpts_are(&r, "bob@b.test carl d@d.test secret@e.test");
     has_not(&r, "secret");
     has(&r, "To: Bob <bob@b.test>,\r\n\tcarl\r\n");
     done(&r);

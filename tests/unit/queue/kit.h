@@ -134,7 +134,8 @@ static inline void stop(struct fixture *f)
     loop_free(&f->loop);
 }
 
-static inline void add(struct fixture *f, const char *sender, size_t n, const char *const *rcpts)
+static inline void add_text(struct fixture *f, const char *sender, size_t n,
+                            const char *const *rcpts, const char *text)
 {
     struct envelope *e = envelope_new(&(struct envelope_new){ .received_usec = clock_wall(),
                                                               .sender = sender,
@@ -143,8 +144,12 @@ static inline void add(struct fixture *f, const char *sender, size_t n, const ch
                                                               .rcpts = rcpts });
     uint64_t id = f->next_id++;
 
-    queue_add(f->queue, id,
-              fakespool_add(f->spool, id, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n"), e);
+    queue_add(f->queue, id, fakespool_add(f->spool, id, text), e);
+}
+
+static inline void add(struct fixture *f, const char *sender, size_t n, const char *const *rcpts)
+{
+    add_text(f, sender, n, rcpts, "Subject: x\r\nX-Keep: yes\r\n\r\nbody\r\n");
 }
 
 static inline void add1(struct fixture *f, const char *sender, const char *rcpt)

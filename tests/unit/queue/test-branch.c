@@ -622,6 +622,301 @@ static void one_removed_while_its_user_is_asked_goes_with_the_answer(void **stat
     end(&w);
 }
 
+/* --- places that several recipients stand for --- */
+
+static const char *const two[] = { "one@gw.test", "two@gw.test" };
+static const char shared[] = "one: a@one.test, both@x.test\ntwo: both@x.test, b@two.test\n";
+
+static void begin_shared(struct world *w, const char *queue)
+{
+    begin(w, shared, queue, "", "");
+    add(&w->f, "s@s.test", 2, two);
+    turns(&w->f, 2);
+    assert_int_equal(w->f.n, 3);
+}
+
+static void a_place_of_two_recipients_is_served_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin_shared(&w, "\"retry\":[\"20ms\"],\"jitter\":0");
+    deferred(&w.f, "both@x.test");
+    delivered(&w.f, "a@one.test");
+    delivered(&w.f, "b@two.test");
+    until_tried(&w.f, "both@x.test");
+    assert_int_equal(w.f.n, 1);
+    expect_told(&w.f, "tries", "1");
+    delivered(&w.f, "both@x.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    assert_int_equal(count(&w.f, "delivered"), 3);
+    end(&w);
+}
+
+static void the_failure_of_a_place_of_two_recipients_is_told_of_each(void **state)
+{
+    const char *report, *first;
+    struct world w;
+
+    (void)state;
+    begin_shared(&w, "");
+    delivered(&w.f, "a@one.test");
+    delivered(&w.f, "b@two.test");
+    failed(&w.f, "both@x.test");
+    assert_int_equal(count(&w.f, "bounced"), 1);
+    report = fakespool_newest(w.f.spool);
+    first = strstr(report, "Final-Recipient: rfc822; both@x.test");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "Final-Recipient: rfc822; both@x.test"));
+    assert_non_null(strstr(report, "Original-Recipient: rfc822; one@gw.test"));
+    assert_non_null(strstr(report, "Original-Recipient: rfc822; two@gw.test"));
+    delivered(&w.f, "s@s.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void who_is_left_gets_what_one_was_removed_from(void **state)
+{
+    struct queue_filter one = { .recipient = "one@gw.test" };
+    struct world w;
+
+    (void)state;
+    begin(&w, shared, "\"destination_concurrency\":1", "", "");
+    add1(&w.f, "s@s.test", "u@x.test");
+    turns(&w.f, 2);
+    add(&w.f, "s@s.test", 2, two);
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    assert_int_equal(act(&w.f, &one, QUEUE_REMOVE, NULL), 1);
+    delivered(&w.f, "u@x.test");
+    delivered(&w.f, "b@two.test");
+    until_tried(&w.f, "both@x.test");
+    delivered(&w.f, "both@x.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    assert_int_equal(count(&w.f, "delivered"), 4);
+    end(&w);
+}
+
+static void a_shared_place_whose_destination_dies_is_tried_once_when_it_lives(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, shared,
+          "\"retry\":[\"1h\"],\"dead_min\":\"20ms\",\"jitter\":0,\"destination_concurrency\":1", "",
+          "");
+    add1(&w.f, "s@s.test", "u@x.test");
+    turns(&w.f, 2);
+    add(&w.f, "s@s.test", 2, two);
+    turns(&w.f, 2);
+    say(&w.f, "u@x.test", POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "refused");
+    turns(&w.f, 3);
+    delivered(&w.f, "a@one.test");
+    delivered(&w.f, "b@two.test");
+    until_tried(&w.f, "both@x.test");
+    assert_int_equal(w.f.n, 1);
+    delivered(&w.f, "both@x.test");
+    usleep(50000);
+    turns(&w.f, 6);
+    assert_int_equal(w.f.n, 0);
+    assert_int_equal(fakespool_live(w.f.spool), 1); /* the other message */
+    end(&w);
+}
+
+static void replay_two(struct fixture *from, struct fixture *to)
+{
+    const struct buf *saved = fakespool_state(fakespool_first(from->spool));
+    struct buf meta = { 0 };
+    struct envelope *e = envelope_new(&(struct envelope_new){
+        .received_usec = clock_wall(), .sender = "s@s.test", .rcpt_n = 2, .rcpts = two });
+
+    envelope_encode(e, &meta);
+    free(e);
+    queue_replay(to->queue, 77, fakespool_add(to->spool, 77, "x"), meta.data, meta.len, saved->data,
+                 saved->len, 1);
+    buf_free(&meta);
+    act(to, &(struct queue_filter){ .all = 1 }, QUEUE_RETRY, NULL);
+    turns(to, 6);
+}
+
+static void what_one_has_got_another_does_not_get_after_a_restart(void **state)
+{
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, "one: both@x.test\ntwo: b@two.test\n", "\"retry\":[\"1h\"]", "", "");
+    add(&w.f, "s@s.test", 2, two);
+    turns(&w.f, 2);
+    delivered(&w.f, "both@x.test");
+    deferred(&w.f, "b@two.test");
+    change_aliases(&w, shared);
+    start_there(&g, w.path, "", "", "");
+    replay_two(&w.f, &g);
+    assert_int_equal(g.n, 1);
+    delivered(&g, "b@two.test");
+    assert_int_equal(fakespool_live(g.spool), 0);
+    assert_int_equal(count(&g, "delivered"), 1);
+    stop(&g);
+    end(&w);
+}
+
+static void a_stop_takes_a_shared_place_back_for_all(void **state)
+{
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin_shared(&w, "\"retry\":[\"1h\"]");
+    delivered(&w.f, "a@one.test");
+    queue_stop(w.f.queue);
+    queue_cancel_all(w.f.queue);
+    assert_int_equal(count(&w.f, "deferred"), 0);
+    start_there(&g, w.path, "", "", "");
+    replay_two(&w.f, &g);
+    assert_int_equal(g.n, 2);
+    delivered(&g, "both@x.test");
+    delivered(&g, "b@two.test");
+    assert_int_equal(fakespool_live(g.spool), 0);
+    stop(&g);
+    end(&w);
+}
+
+/* --- more than one turn can look at --- */
+
+enum { GREAT = 5000 };
+
+static void begin_great(struct world *w, const char *queue)
+{
+    struct buf aliases = { 0 };
+
+    buf_adds(&aliases, "all: u0@one.test");
+    for (int i = 1; i < GREAT; i++)
+        buf_printf(&aliases, ", u%d@one.test", i);
+    buf_adds(&aliases, "\n");
+    begin(w, aliases.data, queue, "", "");
+    buf_free(&aliases);
+}
+
+/* Counts who is served, until nothing is left. */
+static void serve_all(struct fixture *f, unsigned char served[GREAT])
+{
+    for (int idle = 0; idle < 50; idle++) {
+        for (size_t j = 0; j < f->n; j++) {
+            for (size_t i = 0; i < queue_job_rcpts(f->jobs[j]); i++) {
+                const char *rcpt = queue_job_rcpt(f->jobs[j], i);
+
+                if (strstr(rcpt, "@one.test"))
+                    served[atoi(rcpt + 1)]++;
+            }
+            idle = 0;
+        }
+        settle_all(f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(f, 1);
+    }
+}
+
+static void expect_each_once(const unsigned char served[GREAT])
+{
+    for (int i = 0; i < GREAT; i++)
+        assert_int_equal(served[i], 1);
+}
+
+static void of_a_great_many_each_is_served_once_and_others_go_between(void **state)
+{
+    unsigned char served[GREAT] = { 0 };
+    struct world w;
+    int turn = 0;
+
+    (void)state;
+    begin_great(&w, "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 0); /* not all is known */
+    add1(&w.f, "s@x.test", "u@two.test");
+    for (; turn < 10 && !is_tried(&w.f, "u@two.test"); turn++)
+        turns(&w.f, 1);
+    assert_true(turn < 10 && w.f.n == 1);
+    serve_all(&w.f, served);
+    expect_each_once(served);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    assert_int_equal(count(&w.f, "delivered"), GREAT + 1);
+    end(&w);
+}
+
+static void a_great_many_stand_in_line_too(void **state)
+{
+    unsigned char served[GREAT] = { 0 };
+    struct world w;
+
+    (void)state;
+    begin_great(&w, "\"destination_concurrency\":1");
+    for (unsigned i = 0; i < QUEUE_WINDOW - 20; i++)
+        add1(&w.f, "s@x.test", "v@one.test");
+    turns(&w.f, 12);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 20); /* the line is full before all have joined it */
+    assert_int_equal(waiting(&w.f, WAIT_LIMIT), QUEUE_WINDOW - 20);
+    for (int i = 0; i < 3000 && is_tried(&w.f, "v@one.test"); i++)
+        delivered(&w.f, "v@one.test");
+    serve_all(&w.f, served);
+    expect_each_once(served);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void one_who_stands_for_a_great_many_can_be_removed_at_any_step(void **state)
+{
+    struct queue_filter all = { .recipient = "all@gw.test" };
+    unsigned char served[GREAT];
+    struct world w;
+
+    (void)state;
+    for (int steps = 2; steps < 12; steps++) {
+        begin_great(&w, "");
+        memset(served, 0, sizeof served);
+        add1(&w.f, "s@x.test", "all@gw.test");
+        turns(&w.f, steps);
+        act(&w.f, &all, QUEUE_REMOVE, NULL);
+        serve_all(&w.f, served);
+        for (int i = 0; i < GREAT; i++)
+            assert_true(served[i] <= 1);
+        assert_int_equal(fakespool_live(w.f.spool), 0);
+        end(&w);
+    }
+}
+
+static void a_stop_among_a_great_many_forgets_none_and_repeats_none(void **state)
+{
+    unsigned char served[GREAT];
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    for (int steps = 2; steps < 12; steps++) {
+        memset(served, 0, sizeof served);
+        begin_great(&w, "");
+        start_there(&g, w.path, "", "", "");
+        add1(&w.f, "s@x.test", "all@gw.test");
+        turns(&w.f, steps);
+        for (size_t j = 0; j < w.f.n; j++) {
+            for (size_t i = 0; i < queue_job_rcpts(w.f.jobs[j]); i++)
+                served[atoi(queue_job_rcpt(w.f.jobs[j], i) + 1)]++;
+        }
+        settle_all(&w.f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(&w.f, 1);
+        queue_stop(w.f.queue);
+        queue_cancel_all(w.f.queue);
+        turns(&w.f, 2);
+        replay(&w.f, &g, "s@x.test", "all@gw.test");
+        serve_all(&g, served);
+        expect_each_once(served);
+        assert_int_equal(fakespool_live(g.spool), 0);
+        stop(&g);
+        end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +938,16 @@ int main(void)
         cmocka_unit_test(a_long_list_is_known_after_a_stop_though_not_each_outcome_was_written),
         cmocka_unit_test(what_is_asked_of_users_does_not_hold_up_what_can_go),
         cmocka_unit_test(one_removed_while_its_user_is_asked_goes_with_the_answer),
+        cmocka_unit_test(a_place_of_two_recipients_is_served_once),
+        cmocka_unit_test(the_failure_of_a_place_of_two_recipients_is_told_of_each),
+        cmocka_unit_test(who_is_left_gets_what_one_was_removed_from),
+        cmocka_unit_test(a_shared_place_whose_destination_dies_is_tried_once_when_it_lives),
+        cmocka_unit_test(what_one_has_got_another_does_not_get_after_a_restart),
+        cmocka_unit_test(a_stop_takes_a_shared_place_back_for_all),
+        cmocka_unit_test(of_a_great_many_each_is_served_once_and_others_go_between),
+        cmocka_unit_test(a_great_many_stand_in_line_too),
+        cmocka_unit_test(one_who_stands_for_a_great_many_can_be_removed_at_any_step),
+        cmocka_unit_test(a_stop_among_a_great_many_forgets_none_and_repeats_none),
     };
 
     log_open(&(struct log_config){ .level = POSTERN_LOG_ERROR });

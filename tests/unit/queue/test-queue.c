@@ -129,6 +129,26 @@ static void an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold(void
     stop(&f);
 }
 
+/* It went through a hub that hands back what it gets: nothing but its header says what it is. */
+static void a_notice_that_comes_back_makes_no_other_notice(void **state)
+{
+    const char *rcpt = "boss@y.test";
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("", ""));
+    add_text(
+        &f, "", 1, &rcpt,
+        "Subject: Postmaster notice: undelivered mail\r\nPostern-Notice: other.test\r\n\r\nx\r\n");
+    for (int round = 0; round < 4; round++) {
+        turns(&f, 4);
+        settle_all(&f, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "554 5.4.6 loop");
+    }
+    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(waiting(&f, WAIT_HELD), 1);
+    stop(&f);
+}
+
 static void a_failure_whose_bounce_cannot_be_written_is_kept(void **state)
 {
     struct fixture f;
@@ -1332,6 +1352,7 @@ int main(void)
         cmocka_unit_test(only_the_recipient_that_was_deferred_is_tried_again),
         cmocka_unit_test(a_failure_is_reported_to_the_sender_with_the_servers_words),
         cmocka_unit_test(an_undeliverable_bounce_goes_to_the_postmaster_and_then_on_hold),
+        cmocka_unit_test(a_notice_that_comes_back_makes_no_other_notice),
         cmocka_unit_test(a_failure_whose_bounce_cannot_be_written_is_kept),
         cmocka_unit_test(an_operator_who_has_made_room_has_the_reports_written_at_once),
         cmocka_unit_test(a_report_that_cannot_be_written_delays_no_other_recipient),
