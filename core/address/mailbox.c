@@ -1,7 +1,7 @@
 /* Address lists of header fields (RFC 5322 3.4, with the obsolete forms people still type).
  * Nothing is refused here: what comes out is what the writer seems to have meant, for the
  * parser to judge. */
-#include <postern/mail.h>
+#include "address/mailbox.h"
 
 #include <string.h>
 
@@ -17,18 +17,18 @@ struct token {
 
 struct walk {
     const char *p, *end;
-    int in_angle;
+    int in_angle, unclosed; /* unclosed: something has no end */
     char last; /* character of the word: "NODE::USER" keeps its colons, "team: ann" is a group */
 };
 
 /* What runs from an opening character to its closing one, or to the end. Comments nest. */
-static size_t measure(const char *p, const char *end, char open, char close)
+static size_t measure(struct walk *w, char open, char close)
 {
-    const char *start = p++;
+    const char *p = w->p + 1;
     int depth = 1;
 
-    while (p < end && depth) {
-        if (*p == '\\' && p + 1 < end)
+    while (p < w->end && depth) {
+        if (*p == '\\' && p + 1 < w->end)
             p++;
         else if (*p == close)
             depth--;
@@ -36,7 +36,8 @@ static size_t measure(const char *p, const char *end, char open, char close)
             depth++;
         p++;
     }
-    return (size_t)(p - start);
+    w->unclosed |= depth > 0;
+    return (size_t)(p - w->p);
 }
 
 /* An address literal, whose colons ("[IPv6:2001:db8::1]") are no group's. */
@@ -88,9 +89,9 @@ static struct token next(struct walk *w)
         return t;
     t.kind = kind_of(w);
     if (t.kind == COMMENT)
-        t.len = measure(w->p, w->end, '(', ')');
+        t.len = measure(w, '(', ')');
     else if (t.kind == QUOTED)
-        t.len = measure(w->p, w->end, '"', '"');
+        t.len = measure(w, '"', '"');
     else if (t.kind == LITERAL)
         t.len = measure_literal(w->p, w->end);
     else if (t.kind == OPEN)
@@ -186,6 +187,57 @@ static void put_comment(struct out *o, struct walk w)
     }
 }
 
+static int is_one_of(char c, const char *set)
+{
+    return c && strchr(set, c);
+}
+
+/* Blanks and comments may stand beside the dots and the at sign of an address, and between the
+ * parts of a source route; elsewhere they part words that somebody else may not read as one. */
+static int may_part(char before, char after, int in_angle)
+{
+    const char *set = in_angle ? ".@,:" : ".@";
+
+    return is_one_of(before, set) || is_one_of(after, set);
+}
+
+static void add_piece(struct mailbox_place *p, size_t start, size_t len)
+{
+    size_t last = p->n ? p->n - 1 : 0;
+
+    if (p->n && p->pieces[last].start + p->pieces[last].len == start) {
+        p->pieces[last].len += len;
+    } else if (p->n < MAILBOX_PIECES_MAX) {
+        p->pieces[p->n].start = start;
+        p->pieces[p->n++].len = len;
+    } else {
+        p->sound = 0;
+    }
+}
+
+/* Where put_address takes its bytes from. text: what offsets count from. */
+static void find_pieces(struct walk w, int has_angle, const char *text, struct mailbox_place *ret)
+{
+    const char *end = NULL; /* of the last one */
+    size_t angles = 0;
+
+    ret->n = 0;
+    ret->sound = 1;
+    for (struct token t = next(&w); t.kind != END; t = next(&w)) {
+        angles += t.kind == OPEN;
+        if (w.in_angle != has_angle || t.kind == OPEN || t.kind == CLOSE || t.kind == BLANK ||
+            t.kind == COMMENT || t.kind == GROUP || t.kind == SEPARATOR) {
+            ret->sound &= t.kind != CLOSE || has_angle;
+            continue;
+        }
+        if (end && end != t.text && !may_part(end[-1], *t.text, w.in_angle))
+            ret->sound = 0;
+        add_piece(ret, (size_t)(t.text - text), t.len);
+        end = t.text + t.len;
+    }
+    ret->sound &= !w.unclosed && !w.in_angle && angles <= 1;
+}
+
 static int give(struct walk w, int has_angle, struct postern_mailbox *ret, char *buf, size_t size)
 {
     struct postern_mailbox got = { .size = sizeof got, .address = buf };
@@ -210,24 +262,36 @@ static int give(struct walk w, int has_angle, struct postern_mailbox *ret, char 
     return 1;
 }
 
-int postern_mailbox_next(const char *text, size_t len, size_t *pos, struct postern_mailbox *ret,
-                         char *buf, size_t size)
+int mailbox_next(const char *text, size_t len, size_t *pos, struct postern_mailbox *ret,
+                 struct mailbox_place *ret_place, char *buf, size_t size)
 {
     while (*pos < len) {
         struct walk w = { .p = text + *pos, .end = text + len }, one = w;
-        int has_angle = 0, r;
+        int has_angle = 0, group = 0, r;
         struct token t;
 
         for (t = next(&w); t.kind != END && t.kind != SEPARATOR; t = next(&w)) {
             has_angle |= t.kind == OPEN;
-            if (t.kind == GROUP)
+            if (t.kind == GROUP) {
                 one.p = w.p;
+                group = 1;
+            }
         }
         *pos = (size_t)(w.p - text);
         one.end = t.text;
         r = give(one, has_angle, ret, buf, size);
+        if (r > 0 && ret_place) {
+            find_pieces(one, has_angle, text, ret_place);
+            ret_place->group = group;
+        }
         if (r != 0)
             return r;
     }
     return 0;
+}
+
+int postern_mailbox_next(const char *text, size_t len, size_t *pos, struct postern_mailbox *ret,
+                         char *buf, size_t size)
+{
+    return mailbox_next(text, len, pos, ret, NULL, buf, size);
 }

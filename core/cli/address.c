@@ -259,7 +259,7 @@ static int show_all(const struct options *o)
     return code;
 }
 
-/* Without --host the name is the configuration's, which must then be a good one. */
+/* Without --host the names are the configuration's, which must then be a good one. */
 static int load_and_show(struct options *o)
 {
     struct config *cfg = NULL;
@@ -267,8 +267,10 @@ static int load_and_show(struct options *o)
 
     if (code != EX_OK)
         return code;
-    if (!o->site.host)
-        o->site.host = cfg->server.hostname;
+    if (cfg && !o->site.domain)
+        o->site.domain = cfg->routing.substitute_domain;
+    if (cfg)
+        o->site.host = config_own_name(cfg);
     code = show_all(o);
     config_free(&cfg);
     return code;

@@ -84,7 +84,7 @@ static void print_json(const struct checked *c)
 
     for (size_t i = 0; i < c->errors.n; i++)
         json_array_append_new(errors, config_text_json(c->errors.lines[i]));
-    r = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O}", "ok", !c->errors.n, "files",
+    r = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O}", "ok", !c->errors.n && !c->code, "files",
                   (json_int_t)c->files, "plugins", (json_int_t)c->plugins, "rules",
                   (json_int_t)c->rules, "errors", errors, "warnings", c->warnings);
     if (c->results)
@@ -115,7 +115,7 @@ static int refresh(const char *path)
     int r = config_read_file(AT_FDCWD, path, PAGE_MAX, &text, &len);
 
     if (r < 0)
-        return cli_error(EX_NOINPUT, "%s: %s", path, strerror(-r));
+        return cli_error(EX_NOINPUT, "%s: %s", path, config_read_why(r));
     if (config_markdown_refresh(text, &out, why, sizeof why) < 0)
         r = cli_error(EX_DATAERR, "%s: %s", path, why);
     else

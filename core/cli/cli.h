@@ -47,8 +47,9 @@ struct control_client;
 int  control_connect(const struct config *cfg, const char *kind, int quiet,
                      struct control_client **ret);
 int  control_connect_worker(const struct config *cfg, unsigned worker, struct control_client **ret);
-/* How many workers there are, or -1 (printed). */
-int  control_workers(const struct config *cfg, int quiet, int *ret_code);
+/* How many workers there are, or -1 (printed). *ret_unread (may be NULL): shards of the spool whose
+ * messages none of them knows yet. */
+int  control_workers(const struct config *cfg, int quiet, int *ret_code, json_int_t *ret_unread);
 void control_close(struct control_client **c);
 int  control_fd(const struct control_client *c);
 /* Sends one request and reads one answer; takes request. NULL: the connection broke, printed. An

@@ -69,7 +69,7 @@ int control_connect_worker(const struct config *cfg, unsigned worker, struct con
     return code ? code : control_send_bytes(*ret, &index, 1) < 0 ? EX_UNAVAILABLE : 0;
 }
 
-int control_workers(const struct config *cfg, int quiet, int *ret_code)
+int control_workers(const struct config *cfg, int quiet, int *ret_code, json_int_t *ret_unread)
 {
     struct control_client *c = NULL;
     json_t *answer = NULL;
@@ -80,6 +80,8 @@ int control_workers(const struct config *cfg, int quiet, int *ret_code)
         answer = control_ask(c, json_pack("{s:s}", "verb", "status"), ret_code);
     if (answer && !*ret_code)
         n = (int)json_array_size(json_object_get(answer, "workers"));
+    if (ret_unread)
+        *ret_unread = json_integer_value(json_object_get(answer, "unread_shards"));
     json_decref(answer);
     control_close(&c);
     return n;

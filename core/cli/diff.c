@@ -1,6 +1,7 @@
 /* cli/diff.c: postern diff OLD NEW [--addresses FILE] [--queue] [--json]: what would go elsewhere
  * under another configuration? Both are compiled, with their alias files, and both are asked about
  * every address. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,16 +90,19 @@ static int load(const struct diff *d, struct side *s)
 
 /* --- one address --- */
 
-/* All the places where it goes, and who may send there, in words that differ when these do. */
-static void outcome_of(const struct side *s, const struct route_query *q, struct buf *out)
+/* All the places where it goes, and who may send there, in words that differ when these do. 0, or
+ * -EINVAL: it is no address. */
+static int outcome_of(const struct side *s, const struct route_query *q, struct buf *out)
 {
     struct route_expansion x;
+    int r = cli_expand(s->routes, q, 0, s->lookup, &x);
 
-    if (cli_expand(s->routes, q, 0, s->lookup, &x) == -EINVAL)
+    if (r == -EINVAL)
         buf_printf(out, "no address: %s", x.leaves[0].decision.text);
     else
         route_expansion_outcome(q, &x, 1, out);
     route_expansion_done(&x);
+    return r == -EINVAL ? r : 0;
 }
 
 static void differs(struct diff *d, const struct route_query *q, const char *id, const char *was,
@@ -122,42 +126,51 @@ static void differs(struct diff *d, const struct route_query *q, const char *id,
     printf("\n  - %s\n  + %s\n", was, is);
 }
 
-static void ask(struct diff *d, const struct route_query *q, const char *id)
+/* 0, or -EINVAL and why, malloc'ed: to neither of them it is an address. */
+static int ask(struct diff *d, const struct route_query *q, const char *id, char **reterr_why)
 {
     struct buf was = { 0 }, is = { 0 };
+    int r = outcome_of(&d->old, q, &was), also = outcome_of(&d->new, q, &is);
 
-    outcome_of(&d->old, q, &was);
-    outcome_of(&d->new, q, &is);
-    d->asked++;
-    if (strcmp(was.data, is.data) != 0)
-        differs(d, q, id, was.data, is.data);
+    if (r < 0 && also < 0) {
+        *reterr_why = mem_strdup(was.data);
+    } else {
+        r = 0;
+        d->asked++;
+        if (strcmp(was.data, is.data) != 0)
+            differs(d, q, id, was.data, is.data);
+    }
     buf_free(&was);
     buf_free(&is);
+    return r;
 }
 
 /* --- where addresses come from --- */
 
 /* "from, address", as in a file of expectations, whose right side is not looked at. */
-static int one_line(void *ctx, size_t number, char *line)
+static int one_line(void *ctx, size_t number, char *line, const char *why)
 {
     struct diff *d = ctx;
     struct route_expectation e;
-    const char *why = "the line is too long";
-    size_t len = strlen(line);
-    char *whole AUTO_FREE = mem_printf("%s%s", line, strstr(line, "->") ? "" : " -> hold");
-    int r = len > ROUTE_EXPECT_LINE_MAX ? -1 : 0;
+    char *whole AUTO_FREE = NULL, *fault AUTO_FREE = NULL;
+    int r = -1;
 
-    line += strspn(line, " \t\r");
-    if (!*line || *line == '#')
-        return EX_OK;
-    if (r == 0)
+    if (line) {
+        line += strspn(line, " \t\r");
+        if (!*line || *line == '#')
+            return EX_OK;
+        whole = mem_printf("%s%s", line, strstr(line, "->") ? "" : " -> hold");
         r = route_expect_parse(whole, &e, &why);
+    }
     if (r < 0) {
         d->bad++;
         fprintf(stderr, "postern: %s:%zu: %s\n", d->addresses, number, why);
         return EX_OK;
     }
-    ask(d, &(struct route_query){ .sender = e.sender, .rcpt = e.rcpt }, NULL);
+    if (ask(d, &(struct route_query){ .sender = e.sender, .rcpt = e.rcpt }, NULL, &fault) < 0) {
+        d->bad++;
+        fprintf(stderr, "postern: %s:%zu: %s: %s\n", d->addresses, number, e.rcpt, fault);
+    }
     return EX_OK;
 }
 
@@ -181,8 +194,10 @@ static void one_message(void *ctx, const json_t *m)
             .ingress = json_string_value(json_object_get(m, "ingress")),
         };
 
-        if (q.rcpt && waits(rcpt))
-            ask(d, &q, json_string_value(json_object_get(m, "id")));
+        char *why AUTO_FREE = NULL;
+
+        if (q.rcpt && waits(rcpt)) /* what waits there was an address */
+            ask(d, &q, json_string_value(json_object_get(m, "id")), &why);
     }
 }
 

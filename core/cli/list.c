@@ -115,6 +115,10 @@ static void print_line(const json_t *list)
            disabled_in(bounces));
     if (json_is_string(json_object_get(list, "problem")))
         printf("    %s\n", text_of(list, "problem"));
+    if (number_of(list, "bad_lines"))
+        printf("    %" JSON_INTEGER_FORMAT " line%s of %s cannot be read: nobody gets mail by %s\n",
+               number_of(list, "bad_lines"), number_of(list, "bad_lines") == 1 ? "" : "s",
+               text_of(list, "file"), number_of(list, "bad_lines") == 1 ? "it" : "them");
 }
 
 static void print_details(const json_t *list)

@@ -1,10 +1,11 @@
 /* cli/main.c: `postern VERB`, and the names it goes by elsewhere: sendmail, mailq. */
-#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -121,6 +122,15 @@ static int run_verb(int argc, char **argv)
     return code;
 }
 
+/* Was something not written, now or before? A reader who has gone had seen enough. */
+static int output_is_lost(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    int lost = fflush(stdout) == EOF || ferror(stdout);
+
+    return lost && !(poll(&out, 1, 0) == 1 && (out.revents & POLLERR));
+}
+
 int main(int argc, char **argv)
 {
     const char *name = base_name(argc ? argv[0] : "postern");
@@ -134,7 +144,5 @@ int main(int argc, char **argv)
         code = cli_mailq(argc, argv);
     else
         code = run_verb(argc, argv);
-    if (fflush(stdout) == EOF && errno != EPIPE && code == EX_OK)
-        return EX_IOERR;
-    return code;
+    return output_is_lost() && code == EX_OK ? EX_IOERR : code;
 }

@@ -28,6 +28,8 @@ struct query {
     long limit; /* 0: all */
     size_t printed;
     json_int_t touched;
+    json_int_t unread; /* shards that the supervisor says nobody has read; or that workers are at */
+    json_int_t reading;
     int show;
     int repair;                                     /* analyze */
     void (*each)(void *ctx, const json_t *message); /* gets them instead; NULL: they are printed */
@@ -110,6 +112,18 @@ static int emit(struct query *q, const json_t *m)
     return 1;
 }
 
+/* Both counts are of the same shards, seen at different times: some may be on their way. */
+static void note_unread(const struct query *q, const char *so)
+{
+    json_int_t n = q->unread > q->reading ? q->unread : q->reading;
+
+    if (!n)
+        return;
+    fflush(stdout);
+    fprintf(stderr, "postern queue: %" JSON_INTEGER_FORMAT " shard%s not read yet: %s\n", n,
+            n == 1 ? " is" : "s are", so);
+}
+
 static int finish(const struct query *q)
 {
     if (q->each)
@@ -118,6 +132,7 @@ static int finish(const struct query *q)
         fputs(q->printed ? "\n]\n" : "[]\n", stdout);
     else if (!q->printed)
         puts(q->filter.all ? "the queue is empty" : "no such message is in the queue");
+    note_unread(q, "the list is not complete");
     return q->show && !q->printed ? EX_DATAERR : EX_OK;
 }
 
@@ -229,6 +244,8 @@ static int list_online(struct query *q, struct control_client *cc)
         json_array_foreach (json_object_get(answer, "messages"), i, m)
             emit(q, m);
         after = json_integer_value(json_object_get(answer, "next"));
+        if (!after)
+            q->reading += json_integer_value(json_object_get(answer, "unread_shards"));
         json_decref(answer);
     } while (after && (!q->limit || q->printed < (size_t)q->limit));
     return EX_OK;
@@ -251,6 +268,8 @@ static int act_online(struct query *q, struct control_client *cc)
         }
         q->touched += json_integer_value(json_object_get(answer, "touched"));
         from = json_integer_value(json_object_get(answer, "next"));
+        if (!from)
+            q->reading += json_integer_value(json_object_get(answer, "unread_shards"));
         json_decref(answer);
     } while (from);
     return EX_OK;
@@ -263,6 +282,7 @@ static int finish_act(const struct query *q)
     else
         printf("%s: %" JSON_INTEGER_FORMAT " recipient%s\n", q->action, q->touched,
                q->touched == 1 ? "" : "s");
+    note_unread(q, "what is there was left alone");
     return q->touched ? EX_OK : EX_DATAERR;
 }
 
@@ -363,7 +383,7 @@ static int named_any(const struct queue_filter *f)
 
 static int ask_or_read(struct query *q, const struct config *cfg, int listing)
 {
-    int code = 0, workers = control_workers(cfg, listing, &code);
+    int code = 0, workers = control_workers(cfg, listing, &code, &q->unread);
 
     if (workers >= 0)
         return ask_all(q, cfg, workers, listing);

@@ -66,7 +66,7 @@ static int ask_worker(struct analyze *a, unsigned worker)
 
 static int ask_gateway(struct analyze *a)
 {
-    int code, workers = control_workers(a->cfg, 1, &code);
+    int code, workers = control_workers(a->cfg, 1, &code, NULL);
 
     if (workers < 0)
         return code == EX_UNAVAILABLE ? EX_OK : code;

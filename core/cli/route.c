@@ -11,12 +11,15 @@
 #include "address/address.h"
 #include "cli/cli.h"
 #include "cli/routes.h"
+#include "plugin/plugin.h"
+#include "route/sender.h"
 #include "util/text.h"
 
 struct options {
     struct cli_common common;
-    struct route_query query; /* the recipient changes */
-    char *sender;             /* query.sender's memory */
+    struct route_query query;    /* the recipient changes */
+    char *sender;                /* query.sender's memory */
+    struct route_sender becomes; /* what it is in the envelope of mail that we let through */
     int colour;
     int table;
     struct cli_lookup *lookup;
@@ -106,13 +109,24 @@ static void print_fault(const char *address, int sender)
             address_fault_text(&fault, address, strlen(address), shown, sizeof shown));
 }
 
-static void print(const struct options *o, const struct route_query *q,
+/* Nothing is to be said of senders where nothing is done with them. */
+static int has_sender(const struct options *o, const struct route_table *t)
+{
+    return o->sender && *o->sender && route_sender_places(t);
+}
+
+static void print(const struct options *o, const struct route_table *t, const struct route_query *q,
                   const struct route_expansion *e, json_t *list)
 {
     struct buf out = { 0 };
 
     if (list) {
-        json_array_append_new(list, route_expansion_json(q, e));
+        json_t *j = route_expansion_json(q, e);
+
+        if (has_sender(o, t))
+            json_object_set_new(j, "sender_becomes",
+                                route_sender_json(t, o->sender, o->query.ingress));
+        json_array_append_new(list, j);
         return;
     }
     route_expansion_explain(q, e, o->colour, &out);
@@ -129,34 +143,79 @@ static int is_refused(const struct route_expansion *e)
     return 1;
 }
 
+static void note_rule(void *ctx, const char *rule, const char *before, size_t before_len,
+                      const char *after, size_t after_len)
+{
+    (void)before;
+    (void)before_len;
+    (void)after;
+    (void)after_len;
+    *(const char **)ctx = rule;
+}
+
+/* What a relay has damaged is put right as smtp-in does it. buf has POSTERN_ADDRESS_SIZE bytes. */
+static void repair(struct route_query *q, char *buf)
+{
+    struct postern_address_site site = { .size = sizeof site,
+                                         .step = note_rule,
+                                         .ctx = &q->repair };
+
+    if (postern_address_repair(&site, q->rcpt, strlen(q->rcpt), buf, POSTERN_ADDRESS_SIZE, NULL) <
+            0 ||
+        !q->repair)
+        return;
+    q->was = q->rcpt;
+    q->rcpt = buf;
+}
+
 /* One address: EX_OK, EX_NOUSER when it would be refused, EX_DATAERR when it is none. */
 static int explain(const struct options *o, const struct route_table *t, const char *address,
                    json_t *list)
 {
-    char *rcpt = cli_strip_brackets(address);
+    char *rcpt = cli_strip_brackets(address), repaired[POSTERN_ADDRESS_SIZE];
     struct route_query q = o->query;
     struct route_expansion e;
     int code = EX_OK;
 
     q.rcpt = rcpt;
+    repair(&q, repaired);
+    if (o->becomes.address)
+        q.sender = o->becomes.address;
     if (cli_expand(t, &q, 1, o->lookup, &e) == -EINVAL) {
         print_fault(rcpt, 0);
         code = EX_DATAERR;
     } else if (is_refused(&e)) {
         code = EX_NOUSER;
     }
+    q.sender = o->sender;
     if (code != EX_DATAERR || list)
-        print(o, &q, &e, list);
+        print(o, t, &q, &e, list);
     route_expansion_done(&e);
     free(rcpt);
     return code;
 }
 
-static int explain_all(const struct options *o, const struct route_table *t)
+/* The sender is the same for all of them, so it is told of once. */
+static void explain_sender(struct options *o, const struct route_table *t)
+{
+    struct buf out = { 0 };
+
+    if (!has_sender(o, t))
+        return;
+    route_sender(t, o->sender, o->query.ingress, ROUTE_SENDER_ENVELOPE, &o->becomes);
+    if (o->common.json)
+        return;
+    route_sender_explain(t, o->sender, o->query.ingress, o->colour, &out);
+    fputs(out.data, stdout);
+    buf_free(&out);
+}
+
+static int explain_all(struct options *o, const struct route_table *t)
 {
     json_t *list = o->common.json ? json_array() : NULL;
     int code = EX_OK;
 
+    explain_sender(o, t);
     for (int i = 0; i < o->n; i++) {
         int one = explain(o, t, o->addresses[i], list);
 
@@ -202,7 +261,21 @@ static int check_ingress(const struct options *o, const struct config *cfg)
     }
     if (!o->query.ingress || text_casecmp(o->query.ingress, "bounce") == 0)
         return EX_OK; /* "bounce": the gateway's own notifications */
+    if (text_casecmp(o->query.ingress, "local") == 0)
+        return EX_OK; /* `postern send` */
     return cli_error(EX_DATAERR, "--ingress %s: there is no such ingress", o->query.ingress);
+}
+
+/* What plugins say of themselves is a part of the explanation. What is wrong with one that mail does
+ * not need here is for `postern check` to tell. */
+static void find_plugins(struct config *cfg)
+{
+    struct plugin_catalog *catalog = plugin_catalog_new();
+    struct config_errors errors = { 0 };
+
+    plugin_resolve(catalog, cfg, &errors);
+    config_errors_free(&errors);
+    plugin_catalog_free(&catalog);
 }
 
 static int load_and_explain(struct options *o)
@@ -214,6 +287,7 @@ static int load_and_explain(struct options *o)
 
     if (code != EX_OK)
         return code;
+    find_plugins(cfg);
     if (route_compile(cfg, &t, &errors) < 0)
         code = cli_print_errors(&errors);
     if (code == EX_OK)
@@ -251,6 +325,7 @@ int cli_route(int argc, char **argv)
         code = check_sender(&o);
     if (code == EX_OK)
         code = load_and_explain(&o);
+    free(o.becomes.address);
     free(o.sender);
     free(o.addresses);
     return code;

@@ -11,22 +11,30 @@
 #include "config/read.h"
 #include "config/table.h"
 #include "util/cleanup.h"
-#include "util/clock.h"
 
-int cli_each_line(const char *path, int (*each)(void *ctx, size_t number, char *line), void *ctx)
+/* A NUL would end the line too early, and hide what follows. */
+static const char *line_fault(const char *line, size_t len)
+{
+    if (len > ROUTE_EXPECT_LINE_MAX)
+        return "the line is too long";
+    return memchr(line, 0, len) ? "found a NUL, expected text" : NULL;
+}
+
+int cli_each_line(const char *path, cli_line_fn *each, void *ctx)
 {
     char *text AUTO_FREE = NULL;
     size_t len, number = 0;
     int code = EX_OK, r = config_read_file(AT_FDCWD, path, CLI_ROUTES_MAX, &text, &len);
 
     if (r < 0)
-        return cli_error(EX_NOINPUT, "%s: %s", path, strerror(-r));
+        return cli_error(EX_NOINPUT, "%s: %s", path, config_read_why(r));
     for (char *line = text; line < text + len && code == EX_OK;) {
         char *end = memchr(line, '\n', (size_t)(text + len - line));
         char *next = end ? end + 1 : text + len;
+        const char *why = line_fault(line, (size_t)((end ? end : next) - line));
 
         *(end ? end : next) = 0;
-        code = each(ctx, ++number, line);
+        code = each(ctx, ++number, why ? NULL : line, why);
         line = next;
     }
     return code;
@@ -45,17 +53,17 @@ static void read_personal(const struct route_table *t, const struct route_expans
 int cli_expand(const struct route_table *t, const struct route_query *q, int trace,
                struct cli_lookup *lookup, struct route_expansion *ret)
 {
-    struct route_query query = *q;
+    struct expand_walk *walk = expand_walk_new(t, q, trace);
+    const struct route_expansion *e;
     int r;
 
-    query.asked = clock_mono();
-    while ((r = route_expand(t, &query, trace, ret)) == -EAGAIN) {
-        if (ret->wanted)
-            read_personal(t, ret);
-        else
-            cli_lookup_ask(lookup, ret);
-        route_expansion_done(ret);
+    while ((r = expand_walk_step(walk, SIZE_MAX, &e)) == -EAGAIN) {
+        if (e->wanted)
+            read_personal(t, e);
+        if (e->need_n)
+            cli_lookup_ask(lookup, e);
     }
+    expand_walk_take(&walk, ret);
     return r;
 }
 
@@ -135,19 +143,13 @@ static void compare(struct check *c, size_t number, const struct route_expectati
     route_expansion_done(&x);
 }
 
-static int one_line(void *ctx, size_t number, char *line)
+/* A line that can't be read is told on the standard error, also with --json. */
+static int one_line(void *ctx, size_t number, char *line, const char *why)
 {
     struct check *c = ctx;
     struct route_expectation e;
-    const char *why = NULL;
-    int r = 0;
+    int r = line ? route_expect_parse(line, &e, &why) : -1;
 
-    if (strlen(line) > ROUTE_EXPECT_LINE_MAX) {
-        why = "the line is too long";
-        r = -1;
-    } else {
-        r = route_expect_parse(line, &e, &why);
-    }
     if (r < 0) {
         c->bad++;
         fprintf(stderr, "postern: %s:%zu: %s\n", c->path, number, why);

@@ -23,7 +23,7 @@ static const char *string(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-static void print_queue(const json_t *q)
+static void print_queue(const json_t *q, json_int_t unread)
 {
     const char *reason;
     json_t *n, *d;
@@ -32,6 +32,10 @@ static void print_queue(const json_t *q)
     printf("queue      %" JSON_INTEGER_FORMAT " messages, %" JSON_INTEGER_FORMAT
            " jobs in flight\n",
            number(q, "messages"), number(q, "in_flight"));
+    if (unread)
+        printf("           %" JSON_INTEGER_FORMAT
+               " shard%s not read yet: there is more than this\n",
+               unread, unread == 1 ? " is" : "s are");
     json_object_foreach (json_object_get(q, "waiting"), reason, n) {
         if (json_integer_value(n))
             printf("           %8" JSON_INTEGER_FORMAT " recipients: %s\n", json_integer_value(n),
@@ -271,7 +275,7 @@ int cli_status(int argc, char **argv)
         print_workers(answer);
         if (json_object_get(answer, "queue")) {
             print_spool(json_object_get(answer, "spool"));
-            print_queue(json_object_get(answer, "queue"));
+            print_queue(json_object_get(answer, "queue"), number(answer, "unread_shards"));
             print_directories(json_object_get(answer, "directories"));
         }
     }

@@ -41,7 +41,7 @@ static int read_one(struct folder *f, const char *name)
     if (r == -EFBIG)
         config_error(f->errors, path, NULL, "can't be read: larger than %u MiB",
                      CONFIG_FILE_MAX >> 20);
-    else if (r == -EINVAL)
+    else if (r == -EINVAL || r == -EISDIR)
         config_error(f->errors, path, NULL, "can't be read: not a regular file");
     else if (r < 0)
         config_error(f->errors, path, NULL, "can't be read: %s", strerror(-r));

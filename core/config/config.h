@@ -112,7 +112,6 @@ struct config_alias_file {
 struct config_aliases { /* see route/alias.h for meanings */
     struct postern_objects files; /* struct config_alias_file; the first that has a name counts   */
     struct postern_strings lists; /* folders of .DIS files                                        */
-    struct postern_strings domain_files;
     struct postern_strings logicals; /* "NAME=/folder"                                            */
     struct postern_strings roots;    /* folders below which aliases may name files                */
     int64_t                virtual_aliases; /* bool, key "virtual"                                */
@@ -146,6 +145,13 @@ struct config_instance {
     void                        *settings;
 };
 
+struct config_kept { /* a text file that was read when the configuration was validated */
+    const struct config_kept *next;
+    const char               *path, *text;
+    size_t                    len;
+};
+#define CONFIG_KEPT_MAX (16u << 20) /* bytes of one */
+
 struct config {
     struct arena         *arena;
     json_t               *tree; /* merged */
@@ -160,6 +166,7 @@ struct config {
     struct config_lookups lookups;
     struct config_origin *rule_origins;  /* as many as routing.rules.n                            */
     struct config_origin *gateway_origins, *zone_origins, *group_origins; /* likewise             */
+    struct config_origin *sender_origins; /* likewise                                             */
     struct config_origin  local_origin;  /* of local_domains ("(built in)" when defaulted)        */
     struct config_origin  default_origin;
     struct config_origin  routing_at[CONFIG_ROUTING_KEYS];
@@ -167,7 +174,19 @@ struct config {
     size_t                  instance_n;
     const char             *source; /* the folder, or "(built in)"                                */
     size_t                  file_n; /* files read from it                                         */
+    const struct config_kept *kept; /* newest first                                               */
+    struct config_origins  *origins; /* config_origin_at                                          */
 };
+
+/* Where the value at that place of the merged tree was said, down to what is inside of it. Built-in
+ * and unsaid values: the folder, and the pointer itself, borrowed. */
+struct config_origin config_origin_at(const struct config *cfg, const char *pointer);
+
+/* What completes addresses without a domain. */
+static inline const char *config_own_name(const struct config *cfg)
+{
+    return cfg->routing.host_names.n ? cfg->routing.host_names.v[0] : cfg->server.hostname;
+}
 
 /* Loads `dir` (NULL: the embedded defaults only). Files *.json in name order; sections that no file
  * mentions come from the embedded defaults: smtp-in on 127.0.0.1:2525, local-mbox for local users,
@@ -190,6 +209,16 @@ int  config_snapshot(const char *dir, const char *state, struct buf *ret,
                      struct config_errors *errors);
 int  config_load_snapshot(const void *data, size_t len, struct config **ret,
                           struct config_errors *errors);
+
+/* Text files that the configuration names and that are a part of it, "local_domains_files": what is
+ * kept of them goes into the snapshot behind the rest. */
+void config_keep(struct config *cfg, const char *path, const char *text, size_t len);
+void config_keep_files(struct config *cfg);                    /* reads them */
+void config_snapshot_kept(const struct config *cfg, struct buf *out);
+/* As config_read_file; what was kept is given instead of what the disk says. path is absolute. */
+int config_read_kept(const struct config *cfg, const char *path, char **ret, size_t *ret_len);
+/* Writes at the end of a snapshot's file. 0 or -errno. */
+int config_snapshot_write(int fd, const struct buf *bytes);
 
 /* All the core tables, by section name, for `postern check`, docs and the "belongs in" hint. */
 struct config_section {

@@ -90,6 +90,20 @@ static void list_keys(const struct postern_option *table, size_t step, struct bu
         buf_printf(out, "%s%s", i ? ", " : "; known here: ", row.key);
 }
 
+/* Keys that were in one place, and are in another under another name. */
+static const char *moved(const char *key)
+{
+    static const struct {
+        const char *key, *to;
+    } keys[] = { { "domain_files", "/routing/local_domains_files" } };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!strcmp(keys[i].key, key))
+            return keys[i].to;
+    }
+    return NULL;
+}
+
 void config_fill_unknown(struct fill *f, const struct postern_option *table, size_t step,
                          const char *key)
 {
@@ -109,6 +123,8 @@ void config_fill_unknown(struct fill *f, const struct postern_option *table, siz
     /* One slip of the finger is likelier than a key written in the wrong place. */
     if (near && best <= 1) {
         config_fill_error(f, "unknown key; did you mean \"%s\"?", near);
+    } else if (moved(key)) {
+        config_fill_error(f, "unknown key; use %s", moved(key));
     } else if (!config_belongs(key, table, f->hints, &pointer)) {
         config_fill_error(f, "unknown key; \"%s\" belongs in %s", key, pointer.data);
     } else if (near) {

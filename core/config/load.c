@@ -11,7 +11,6 @@
 
 struct config_loader {
     struct config *cfg;
-    struct config_origins *origins;
     struct config_errors *errors;
 };
 
@@ -106,13 +105,13 @@ static void merge_list(struct merge *m, json_t *section, const char *key, json_t
     if (!merged) {
         merged = json_array();
         json_object_set_new(section, key, merged);
-        config_origins_set(m->l->origins, m->pointer.data, m->file, m->pointer.data);
+        config_origins_set(m->l->cfg->origins, m->pointer.data, m->file, m->pointer.data);
     }
     json_array_foreach (list, i, item) {
         char *place AUTO_FREE = mem_printf("/routing/%s/%zu", key, json_array_size(merged));
         size_t mark = config_pointer_index(&m->pointer, i);
 
-        config_origins_set(m->l->origins, place, m->file, m->pointer.data);
+        config_origins_set(m->l->cfg->origins, place, m->file, m->pointer.data);
         json_array_append(merged, item);
         config_pointer_cut(&m->pointer, mark);
     }
@@ -120,13 +119,13 @@ static void merge_list(struct merge *m, json_t *section, const char *key, json_t
 
 static void merge_key(struct merge *m, json_t *section, const char *key, json_t *value)
 {
-    const struct config_origin *other = config_origins_get(m->l->origins, m->pointer.data);
+    const struct config_origin *other = config_origins_get(m->l->cfg->origins, m->pointer.data);
 
     if (other) {
         merge_error(m, "already said in %s#%s; say it in one place", other->file, other->pointer);
         return;
     }
-    config_origins_set(m->l->origins, m->pointer.data, m->file, m->pointer.data);
+    config_origins_set(m->l->cfg->origins, m->pointer.data, m->file, m->pointer.data);
     json_object_set(section, key, value);
 }
 
@@ -234,7 +233,7 @@ static void fill_sections(struct config_loader *l)
         const struct config_origin base = { l->cfg->source,
                                             arena_printf(l->cfg->arena, "/%s", s->name) };
         struct fill f = {
-            .arena = l->cfg->arena, .errors = l->errors, .base = &base, .origins = l->origins
+            .arena = l->cfg->arena, .errors = l->errors, .base = &base, .origins = l->cfg->origins
         };
 
         config_fill_object(&f, s->table, sizeof *s->table, json_object_get(l->cfg->tree, s->name),
@@ -243,12 +242,17 @@ static void fill_sections(struct config_loader *l)
     }
 }
 
+struct config_origin config_origin_at(const struct config *cfg, const char *pointer)
+{
+    const struct config_origin *known =
+        cfg->origins ? config_origins_find(cfg->origins, pointer) : NULL;
+
+    return known ? *known : (struct config_origin){ cfg->source, pointer };
+}
+
 static struct config_origin origin_of(struct config_loader *l, const char *pointer)
 {
-    const struct config_origin *known = config_origins_find(l->origins, pointer);
-
-    return known ? *known
-                 : (struct config_origin){ l->cfg->source, arena_strdup(l->cfg->arena, pointer) };
+    return config_origin_at(l->cfg, arena_strdup(l->cfg->arena, pointer));
 }
 
 static struct config_origin *origins_of_list(struct config_loader *l, const char *key, size_t n)
@@ -271,6 +275,8 @@ static void note_routing_origins(struct config_loader *l)
         [CONFIG_AT_HOST_NAMES] = "/routing/host_names",
         [CONFIG_AT_VIRTUAL_DOMAINS] = "/routing/virtual_domains",
         [CONFIG_AT_OWN_ADDRESSES] = "/routing/own_addresses",
+        [CONFIG_AT_LOCAL_BY_ADDRESS] = "/routing/local_by_address",
+        [CONFIG_AT_DEFAULT_DOMAIN] = "/routing/default_domain",
         [CONFIG_AT_FORWARDERS] = "/routing/forwarders",
     };
     struct config *cfg = l->cfg;
@@ -279,6 +285,7 @@ static void note_routing_origins(struct config_loader *l)
     cfg->rule_origins = origins_of_list(l, "rules", r->rules.n);
     cfg->gateway_origins = origins_of_list(l, "gateways", r->gateways.n);
     cfg->zone_origins = origins_of_list(l, "zones", r->zones.n);
+    cfg->sender_origins = origins_of_list(l, "senders", r->senders.n);
     cfg->group_origins = origins_of_list(l, "queue_groups", r->queue_groups.n);
     cfg->local_origin = origin_of(l, "/routing/local_domains");
     cfg->default_origin = origin_of(l, "/routing/default");
@@ -408,7 +415,7 @@ struct config_loader *config_loader_new(const char *source, struct config_errors
     l->cfg->arena = arena_new();
     l->cfg->tree = json_object();
     l->cfg->source = arena_strdup(l->cfg->arena, source);
-    l->origins = config_origins_new(l->cfg->arena);
+    l->cfg->origins = config_origins_new(l->cfg->arena);
     l->errors = errors;
     return l;
 }
@@ -432,8 +439,7 @@ struct config *config_loader_finish(struct config_loader *l, const char *state)
     fill_sections(l);
     note_routing_origins(l);
     find_instances(l);
-    config_verify(cfg, l->origins, l->errors);
-    config_origins_free(&l->origins);
+    config_verify(cfg, l->cfg->origins, l->errors);
     free(l);
     return cfg;
 }
@@ -455,7 +461,6 @@ int config_load(const char *dir, const char *state, struct config **ret,
         r = config_read_folder(dir, add_to_loader, l, errors, &any);
     if (!any) {
         config_free(&l->cfg);
-        config_origins_free(&l->origins);
         free(l);
         return r;
     }
@@ -470,6 +475,7 @@ void config_free(struct config **c)
     if (!*c)
         return;
     json_decref((*c)->tree);
+    config_origins_free(&(*c)->origins);
     arena_free(&(*c)->arena);
     free(*c);
     *c = NULL;

@@ -85,9 +85,11 @@ json_t *config_parse(const char *file, const char *text, size_t len, struct conf
         struct place p = { error.line > 0 ? (size_t)error.line : 1,
                            error.column > 0 ? (size_t)error.column : 1 };
         int comment = strstr(error.text, "near '/") || strstr(error.text, "near '#");
-        char *what =
-            mem_printf("%s%s", error.text,
-                       comment ? "; JSON has no comments: say it in a \"$comment\" key" : "");
+        int nul = json_error_code(&error) == json_error_null_character ||
+            json_error_code(&error) == json_error_null_byte_in_key;
+        char *what = mem_printf(
+            "%s%s", nul ? "found \\u0000, expected a character that a text can hold" : error.text,
+            comment ? "; JSON has no comments: say it in a \"$comment\" key" : "");
 
         complain(errors, file, &p, what);
         free(what);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
@@ -38,7 +39,7 @@ int config_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
-        return -EINVAL;
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
     if (st.st_size < 0 || (uintmax_t)st.st_size > max)
         return -EFBIG;
     /* One byte more than allowed: /proc says 0, and a file may grow meanwhile. */
@@ -53,6 +54,15 @@ int config_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
     *ret = STEAL_PTR(data);
     *ret_len = len;
     return 0;
+}
+
+const char *config_read_why(int r)
+{
+    if (r == -EISDIR)
+        return "it is a directory, expected a file";
+    if (r == -EINVAL)
+        return "it is not a regular file";
+    return strerror(-r);
 }
 
 int config_read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len)

@@ -135,9 +135,28 @@ static const struct postern_option queue_group_table[] = {
     { 0 },
 };
 
+static const struct postern_option sender_table[] = {
+    POSTERN_OPT(struct config_sender, sender, POSTERN_OPT_STRINGS,
+        .flags = POSTERN_OPT_REQUIRED, .min = 1, .max = LIST_MAX,
+        .doc = "Matches senders, as a rule's \"recipient\" does recipients."),
+    POSTERN_OPT(struct config_sender, ingress, POSTERN_OPT_STRINGS,
+        .doc = "Only in messages that came in by these ingress instances; \"local\" is `postern "
+               "send`."),
+    POSTERN_OPT(struct config_sender, rewrite, POSTERN_OPT_STRING,
+        .flags = POSTERN_OPT_REQUIRED,
+        .doc = "What the sender becomes; * and $1 to $9 as in a rule's \"rewrite\"."),
+    POSTERN_OPT(struct config_sender, in, POSTERN_OPT_CHOICE, .dflt = "both",
+        .choices = "both|envelope|header",
+        .doc = "Where: the envelope's sender, the header's From, Sender and Reply-To, or both."),
+    POSTERN_OPT(struct config_sender, comment, POSTERN_OPT_STRING,
+        .doc = "Shown where the row is shown."),
+    { 0 },
+};
+
 const struct postern_option config_routing_table[] = {
     POSTERN_OPT(struct config_routing, substitute_domain, POSTERN_OPT_STRING,
-        .doc = "The domain that stands in outgoing addresses in place of the host's name."),
+        .doc = "The domain that takes the place of this host's names in the senders of outgoing "
+               "mail, behind \"senders\"."),
     POSTERN_OPT(struct config_routing, substitute_inbound, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Whether mail for the substitute domain is local."),
     POSTERN_OPT(struct config_routing, local_domains, POSTERN_OPT_STRINGS,
@@ -155,6 +174,12 @@ const struct postern_option config_routing_table[] = {
     POSTERN_OPT(struct config_routing, own_interfaces, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Whether the addresses of this machine's interfaces are ours; asked at start and "
                "reload."),
+    POSTERN_OPT(struct config_routing, local_by_address, POSTERN_OPT_BOOL, .dflt = "false",
+        .doc = "Whether a domain is local when one of its addresses (dns.hosts, A, AAAA) is ours; "
+               "it costs a look-up for each domain that nothing else makes local."),
+    POSTERN_OPT(struct config_routing, default_domain, POSTERN_OPT_STRING,
+        .doc = "The domain that is put behind a host without a dot, when it is not local and has "
+               "no gateway: user@host becomes user@host.example.com, and the walk begins anew."),
     POSTERN_OPT(struct config_routing, roads, POSTERN_OPT_CHOICE, .dflt = "off",
         .choices = "off|percent|all",
         .doc = "Whether roads written into the local part of our own addresses are followed: "
@@ -186,6 +211,13 @@ const struct postern_option config_routing_table[] = {
         .type = POSTERN_OPT_OBJECT, .sub = forwarders_table,
         .sub_size = sizeof(struct config_forwarders),
         .doc = "Mail hubs that take what we do not deliver ourselves." },
+    POSTERN_OPT(struct config_routing, senders, POSTERN_OPT_OBJECTS, .max = 10000,
+        .sub = sender_table, .sub_size = sizeof(struct config_sender),
+        .doc = "New addresses for senders in mail of clients that may relay and of `postern send`; "
+               "the first row that matches counts. Put together like rules."),
+    POSTERN_OPT(struct config_routing, user_from, POSTERN_OPT_BOOL, .dflt = "false",
+        .doc = "Whether those may set From: by \"/FROM=user@domain\" as the first line of a "
+               "body."),
     POSTERN_OPT(struct config_routing, queue_groups, POSTERN_OPT_OBJECTS,
         .sub = queue_group_table, .sub_size = sizeof(struct config_queue_group),
         .doc = "Destinations with a concurrency and a schedule of their own. Put together like "

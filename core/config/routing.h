@@ -61,6 +61,16 @@ struct config_queue_group { /* one of routing.queue_groups */
     const char            *comment;
 };
 
+enum config_sender_in { CONFIG_SENDER_BOTH, CONFIG_SENDER_ENVELOPE, CONFIG_SENDER_HEADER };
+
+struct config_sender { /* one of routing.senders */
+    struct postern_strings sender;  /* patterns of addresses                                      */
+    struct postern_strings ingress; /* empty: of all                                              */
+    const char            *rewrite;
+    int64_t                in; /* enum config_sender_in                                           */
+    const char            *comment;
+};
+
 struct config_routing {
     const char            *substitute_domain;
     int64_t                substitute_inbound;  /* bool: mail for it is local                     */
@@ -70,6 +80,8 @@ struct config_routing {
     struct postern_strings virtual_domains;
     struct postern_strings own_addresses;  /* beside those of the interfaces                      */
     int64_t                own_interfaces; /* bool: ask the machine                               */
+    int64_t                local_by_address; /* bool: local are domains with such an address      */
+    const char            *default_domain; /* for hosts without a dot; NULL: none                 */
     int64_t                roads; /* choice off|percent|all                                       */
     const char            *local_transport;
     struct postern_strings users;        /* directories that know who exists; none: anybody does  */
@@ -78,6 +90,8 @@ struct config_routing {
     struct postern_objects gateways; /* struct config_gateway; likewise                           */
     struct postern_objects zones;    /* struct config_zone; likewise                              */
     struct config_forwarders forwarders;
+    struct postern_objects senders;  /* struct config_sender; likewise                            */
+    int64_t                user_from;    /* bool: "/FROM=" in the first line of a body            */
     struct postern_objects queue_groups; /* struct config_queue_group; likewise                   */
     struct config_rule     dflt;         /* key "default" */
 };
@@ -89,6 +103,8 @@ enum config_routing_key {
     CONFIG_AT_HOST_NAMES,
     CONFIG_AT_VIRTUAL_DOMAINS,
     CONFIG_AT_OWN_ADDRESSES,
+    CONFIG_AT_LOCAL_BY_ADDRESS,
+    CONFIG_AT_DEFAULT_DOMAIN,
     CONFIG_AT_FORWARDERS,
     CONFIG_ROUTING_KEYS
 };

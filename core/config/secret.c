@@ -20,7 +20,7 @@ static int from_file(struct fill *f, const char *name, const char **member)
     if (r == -EFBIG)
         return config_fill_error(f, "the secret's file %s is larger than %u bytes", path,
                                  CONFIG_SECRET_MAX);
-    if (r == -EINVAL)
+    if (r == -EINVAL || r == -EISDIR)
         return config_fill_error(f, "the secret's file %s is not a regular file", path);
     if (r < 0)
         return config_fill_error(f, "cannot read the secret's file %s: %s", path, strerror(-r));

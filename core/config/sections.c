@@ -199,10 +199,6 @@ static const struct postern_option aliases_table[] = {
         .max = 64,
         .doc = "Folders with mailing lists: NAME.DIS holds the members of the list NAME, an "
                "address a line."),
-    POSTERN_OPT(struct config_aliases, domain_files, POSTERN_OPT_STRINGS, .max = 64,
-        .flags = POSTERN_OPT_READS,
-        .doc = "Files of further domains that are local, a domain a line; one with LOCAL_ALIASES "
-               "in its name is read by the rules of UCX."),
     POSTERN_OPT(struct config_aliases, logicals, POSTERN_OPT_STRINGS, .flags = POSTERN_OPT_READS,
         .max = 256,
         .doc = "\"NAME=/folder\": where VMS file specifications that begin with NAME: are found; "
@@ -256,9 +252,8 @@ static const struct postern_option lookups_table[] = {
         .min = 0, .max = POSTERN_DAYS(7),
         .doc = "The same for the answer that there is no such name."),
     POSTERN_OPT(struct config_lookups, cache_max, POSTERN_OPT_INT, .dflt = "100000",
-        .min = 1000, .max = 100000000,
-        .doc = "Answers kept by each worker; more than the largest list has members, or mail for "
-               "that never goes out."),
+        .min = 10, .max = 100000000,
+        .doc = "Answers kept by each worker."),
     POSTERN_OPT(struct config_lookups, deadline, POSTERN_OPT_DURATION, .dflt = "30s",
         .min = 1000, .max = POSTERN_HOURS(1),
         .doc = "A plugin that has not answered by then is not waited for any longer: mail waits "

@@ -189,7 +189,6 @@ static void verify_aliases(struct verify *v)
     char pointer[64];
 
     verify_folders(v, "lists", &a->lists);
-    verify_folders(v, "domain_files", &a->domain_files);
     verify_folders(v, "roots", &a->roots);
     for (size_t i = 0; i < a->logicals.n; i++) {
         const char *equals = strchr(a->logicals.v[i], '=');

@@ -72,6 +72,7 @@ static void give(struct supervisor *sv, struct child *c, unsigned number)
     if (channel_send(c->channel, CHANNEL_ADOPT, number, s->part ? 1 : sv->current->ready, NULL,
                      marks) == 0) {
         s->to = c;
+        s->free = 0;
         s->given = s->part ? s->part : MESSAGES_GUESS;
         s->part = 0;
         c->given += s->given;
@@ -107,6 +108,7 @@ static void again(struct shard_note *s, unsigned number)
 static void failed(struct shard_note *s)
 {
     s->next = clock_mono() + pause_after(++s->tries);
+    s->free = 1;
 }
 
 static void worked(struct shard_note *s, unsigned number)
@@ -128,12 +130,16 @@ static void look_at(struct supervisor *sv, const char *folder, unsigned number)
     struct child *c;
     char *path;
 
-    if (s->empty || s->to || is_expected(sv, number))
+    if (s->empty || s->to)
+        return;
+    s->free = 1;
+    if (is_expected(sv, number))
         return;
     spool_shard_name(name, number);
     path = mem_printf("%s/%s", folder, name);
     if (is_taken(path)) {
         worked(s, number);
+        s->free = 0;
     } else if (clock_mono() >= s->next && (c = least_loaded(sv))) {
         again(s, number);
         give(sv, c, number);
@@ -149,6 +155,9 @@ static void adopt_all(void *ctx)
     DIR *d;
 
     sv->adopt_timer = NULL;
+    sv->looked = 1;
+    for (unsigned i = 0; i < WORKER_SHARDS; i++)
+        sv->shards[i].free = 0;
     d = folder && !sv->stopping ? opendir(folder) : NULL;
     while (d && (e = readdir(d))) {
         unsigned number;
@@ -161,10 +170,25 @@ static void adopt_all(void *ctx)
         closedir(d);
 }
 
-void adopt_soon(struct supervisor *sv)
+void adopt_watch(struct supervisor *sv)
 {
     if (!sv->adopt_timer && !sv->stopping)
         sv->adopt_timer = loop_after(sv->loop, ADOPT_USEC, adopt_all, sv);
+}
+
+void adopt_soon(struct supervisor *sv)
+{
+    sv->looked = 0;
+    adopt_watch(sv);
+}
+
+size_t adopt_unread(const struct supervisor *sv)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < WORKER_SHARDS; i++)
+        n += sv->shards[i].to || sv->shards[i].part || sv->shards[i].free;
+    return n;
 }
 
 void adopt_part(struct supervisor *sv, unsigned number, uint64_t messages)
@@ -198,8 +222,10 @@ void adopt_over(struct supervisor *sv, struct child *c, unsigned number, int ok)
 void adopt_gone(struct supervisor *sv, struct child *c)
 {
     for (unsigned i = 0; i < WORKER_SHARDS; i++) {
-        if (sv->shards[i].to == c)
-            forget(&sv->shards[i]);
+        if (sv->shards[i].to != c)
+            continue;
+        forget(&sv->shards[i]);
+        sv->shards[i].free = 1;
     }
 }
 

@@ -6,10 +6,13 @@
 #include "log/log.h"
 #include "util/mem.h"
 
+#define MEND_USEC 5000000u
+
 struct aliases {
     struct loop *loop;
     struct route_table *routes;
     uint64_t every; /* usec */
+    int once;       /* files are read once; so only until that has worked */
     struct loop_timer *timer;
     struct alias_set *fresh; /* what a thread has read */
     struct alias_report report;
@@ -42,7 +45,8 @@ static void on_read(void *ctx, int result)
                   alias_set_count(a->fresh), alias_set_bytes(a->fresh));
         route_aliases_swap(a->routes, &a->fresh);
     }
-    arm(a);
+    if (!a->once || !route_aliases_whole(a->routes))
+        arm(a);
 }
 
 static void on_timer(void *ctx)
@@ -62,13 +66,18 @@ struct aliases *aliases_new(struct loop *loop, const struct config *cfg, struct 
 {
     struct aliases *a;
 
+    log_lines(route_broken(routes), POSTERN_LOG_ERROR, "alias.broken");
     log_lines(route_warnings(routes), POSTERN_LOG_WARNING, "alias.warning");
-    if (cfg->aliases.refresh <= 0 || !route_has_aliases(routes))
+    if (!route_has_aliases(routes) || (cfg->aliases.refresh <= 0 && route_aliases_whole(routes)))
         return NULL;
     a = mem_zalloc(sizeof *a);
     a->loop = loop;
     a->routes = routes;
     a->every = (uint64_t)cfg->aliases.refresh;
+    if (cfg->aliases.refresh <= 0) {
+        a->once = 1;
+        a->every = MEND_USEC;
+    }
     arm(a);
     return a;
 }

@@ -90,6 +90,14 @@ static void session_free(struct control_session *s)
     free(s);
 }
 
+/* How many shards there are that the answer can't speak of yet. */
+static json_t *unread(const struct control_session *s)
+{
+    const struct control_env *env = &s->control->env;
+
+    return json_integer(env->unread ? (json_int_t)env->unread(env->ctx) : 0);
+}
+
 static void status(struct control_session *s)
 {
     const struct control_env *env = &s->control->env;
@@ -109,6 +117,7 @@ static void status(struct control_session *s)
         (json_int_t)hosts_streams(env->hosts), "spool", spool, "queue", queue_status(env->queue));
     if (directories)
         json_object_set_new(answer, "directories", directories);
+    json_object_set_new(answer, "unread_shards", unread(s));
     control_answer(s, answer);
 }
 
@@ -132,7 +141,9 @@ static void list_queue(struct control_session *s, const json_t *request)
     json_t *list = queue_list(s->control->env.queue, &f, after,
                               limit > 0 && limit < 1000 ? (size_t)limit : 1000, &next);
 
-    control_answer(s, json_pack("{s:o, s:I}", "messages", list, "next", (json_int_t)next));
+    control_answer(s,
+                   json_pack("{s:o, s:I, s:o}", "messages", list, "next", (json_int_t)next,
+                             "unread_shards", unread(s)));
 }
 
 static void act_on_queue(struct control_session *s, const json_t *request)
@@ -156,7 +167,8 @@ static void act_on_queue(struct control_session *s, const json_t *request)
             continue;
         n = queue_act(s->control->env.queue, &f, (enum queue_action)i, why, who, from, &next);
         control_answer(s,
-                       json_pack("{s:I, s:I}", "touched", (json_int_t)n, "next", (json_int_t)next));
+                       json_pack("{s:I, s:I, s:o}", "touched", (json_int_t)n, "next",
+                                 (json_int_t)next, "unread_shards", unread(s)));
         return;
     }
     control_refuse(s, EX_USAGE, "unknown action");
@@ -272,6 +284,19 @@ static void begin_session(struct control *c, int fd)
     stream_deadline(s->stream, CONTROL_IDLE_USEC);
 }
 
+/* Words for people, without quotes or control characters. A line fits into any socket's buffer. */
+void control_turn_away(int fd, char kind, const char *why)
+{
+    char line[256];
+    int n = kind == 'S'
+        ? snprintf(line, sizeof line, "421 4.3.2 %s\r\n", why)
+        : snprintf(line, sizeof line, "{\"error\":\"%s\",\"code\":%d}\n", why, EX_TEMPFAIL);
+
+    if (n > 0 && (size_t)n < sizeof line)
+        (void)!send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
 void control_take(struct control *c, int fd, char kind)
 {
     if (kind == 'S')
@@ -280,7 +305,7 @@ void control_take(struct control *c, int fd, char kind)
              c->sessions < CONTROL_CLIENTS - (is_trusted(peer_of(fd)) ? 0 : CONTROL_RESERVED))
         begin_session(c, fd);
     else
-        close(fd);
+        control_turn_away(fd, kind, "this worker has as many connections as it takes; try again");
 }
 
 size_t control_sessions(const struct control *c)

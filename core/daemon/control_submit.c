@@ -113,7 +113,9 @@ void control_submit_begin(struct control_session *s, const json_t *request)
     e.sender = sender;
     e.client = client;
     e.size_hint = (uint64_t)size;
-    e.flags = json_is_true(json_object_get(request, "utf8")) ? POSTERN_MAIL_UTF8 : 0;
+    /* Who may open the control socket is one of us. */
+    e.flags = POSTERN_MAIL_TRUSTED |
+        (json_is_true(json_object_get(request, "utf8")) ? POSTERN_MAIL_UTF8 : 0);
     s->content_left = (uint64_t)size;
     note_for_log(s, sender, json_object_get(request, "rcpts"));
     r = host_submit_new(hosts_core(s->control->env.hosts), &e, &s->submit);

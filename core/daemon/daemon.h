@@ -14,8 +14,13 @@ struct plan {
     struct plugin_catalog *catalog;
     struct route_table    *routes;
 };
+enum plan_use {
+    PLAN_JUDGE, /* what is wrong with it is an error; text files are read, and kept */
+    PLAN_WORK   /* it was found good: a worker comes up, whatever became of the alias files since */
+};
 /* From a snapshot: resolves plugins, compiles routes. Errors are added; 0 or -EINVAL. */
-int  plan_load(const void *snapshot, size_t len, struct plan *ret, struct config_errors *errors);
+int  plan_load(const void *snapshot, size_t len, enum plan_use use, struct plan *ret,
+               struct config_errors *errors);
 void plan_done(struct plan *p);
 
 /* --- listeners: bound once, by the supervisor, and inherited --- */
@@ -70,11 +75,15 @@ struct control_env {
     struct queue        *queue;
     struct spool        *spool;
     int64_t              started;
+    size_t             (*unread)(const void *ctx); /* shards whose messages are not all told yet */
+    const void          *ctx;
 };
 int             control_bind(const char *path, int *ret_fd, char *why, size_t why_size);
 struct control *control_new(const struct control_env *env);
 void            control_free(struct control **c);
 void            control_take(struct control *c, int fd, char kind); /* a connection; takes fd */
+/* The same, for a worker that can't: it is told why, and closed. */
+void            control_turn_away(int fd, char kind, const char *why);
 size_t          control_sessions(const struct control *c);
 
 #endif

@@ -72,13 +72,13 @@ static void refuse(const struct front *f, int code, const char *why)
     answer(f, json_pack("{s:s, s:i}", "error", why, "code", code));
 }
 
-static int trusted(int fd)
+static int trusted(const struct supervisor *sv, int fd)
 {
     struct ucred who = { .uid = (uid_t)-1 };
     socklen_t len = sizeof who;
 
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
-    return who.uid == 0 || who.uid == geteuid();
+    return who.uid == 0 || who.uid == geteuid() || (sv->current && who.uid == sv->current->user);
 }
 
 static void ask(struct front *f, const char *line, size_t len)
@@ -89,7 +89,7 @@ static void ask(struct front *f, const char *line, size_t len)
 
     if (!verb)
         refuse(f, EX_PROTOCOL, "not a request");
-    else if (!trusted(f->fd))
+    else if (!trusted(f->sv, f->fd))
         refuse(f, EX_NOPERM, "only root and the gateway's own user may ask that");
     else if (!strcmp(verb, "status"))
         answer(f, status_json(f->sv));
@@ -212,7 +212,7 @@ static void on_knock(evutil_socket_t listener, short what, void *arg)
         }
         return;
     }
-    if (sv->fronts_n >= FRONT_MAX - (trusted(fd) ? 0 : FRONT_RESERVED)) {
+    if (sv->fronts_n >= FRONT_MAX - (trusted(sv, fd) ? 0 : FRONT_RESERVED)) {
         close(fd);
         return;
     }

@@ -1,6 +1,7 @@
 /* daemon/generation.c: a configuration and its workers, as one thing that comes up or does not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +24,12 @@
 static int snapshot_file(const struct buf *bytes)
 {
     int fd = memfd_create("postern-configuration", MFD_CLOEXEC);
-    size_t at = 0;
+    int r = fd < 0 ? 0 : config_snapshot_write(fd, bytes);
 
-    while (fd >= 0 && at < bytes->len) {
-        ssize_t n = write(fd, bytes->data + at, bytes->len - at);
-
-        if (n <= 0) {
-            close(fd);
-            return -1;
-        }
-        at += (size_t)n;
+    if (r < 0) {
+        close(fd);
+        errno = -r;
+        return -1;
     }
     return fd;
 }
@@ -139,6 +136,16 @@ static int config_code(const struct config_errors *errors)
     return EX_CONFIG;
 }
 
+/* Asked once: the supervisor's loop waits for no name service later on. */
+static uid_t workers_user(const struct config *cfg)
+{
+    const struct passwd *pw = NULL;
+
+    if (cfg->server.user && geteuid() == 0)
+        pw = getpwnam(cfg->server.user);
+    return pw ? pw->pw_uid : geteuid();
+}
+
 /* The core's sections, from the very bytes that were validated. */
 static int load_core(struct generation *g, struct config_errors *errors)
 {
@@ -154,6 +161,7 @@ static int load_core(struct generation *g, struct config_errors *errors)
     }
     config_load_snapshot(bytes, (size_t)st.st_size, &g->config, errors);
     munmap(bytes, (size_t)st.st_size);
+    g->user = g->config ? workers_user(g->config) : geteuid();
     return errors->n ? EX_CONFIG : 0;
 }
 

@@ -3,15 +3,21 @@
 
 #include "daemon/daemon.h"
 
-int plan_load(const void *snapshot, size_t len, struct plan *ret, struct config_errors *errors)
+int plan_load(const void *snapshot, size_t len, enum plan_use use, struct plan *ret,
+              struct config_errors *errors)
 {
     *ret = (struct plan){ 0 };
     config_load_snapshot(snapshot, len, &ret->config, errors);
     if (!ret->config)
         return -EINVAL;
+    if (use == PLAN_JUDGE)
+        config_keep_files(ret->config);
     ret->catalog = plugin_catalog_new();
     plugin_resolve(ret->catalog, ret->config, errors);
-    route_compile(ret->config, &ret->routes, errors);
+    if (use == PLAN_JUDGE)
+        route_compile(ret->config, &ret->routes, errors);
+    else
+        route_compile_again(ret->config, &ret->routes, errors);
     if (!errors->n) /* else it would repeat what config/verify.c has said with the better place */
         queue_check(ret->config, errors);
     return errors->n ? -EINVAL : 0;

@@ -95,11 +95,20 @@ static void writes(struct walk *w, const struct postern_option *row, const char 
 }
 
 /* What is read may be replaced while we run (a certificate, a list), by a new file of its name. */
+static void reads_place(const struct walk *w, const char *value)
+{
+    char *folder AUTO_FREE = NULL;
+    struct stat st;
+
+    if (stat(value, &st) || !S_ISDIR(st.st_mode))
+        folder = sandbox_base(value, POSTERN_OPT_WRITES_FILE);
+    w->each(w->ctx, folder ? folder : value, SANDBOX_READ);
+}
+
 static void reads(const struct walk *w, const char *value)
 {
     const char *place = strstr(value, "=/");
-    char *folder AUTO_FREE = NULL;
-    struct stat st;
+    char *real AUTO_FREE = NULL;
 
     if (value[0] == '~') {
         homes(w, SANDBOX_READ);
@@ -109,9 +118,10 @@ static void reads(const struct walk *w, const char *value)
         value = place + 1;
     if (!strcmp(value, "/")) /* a program's working folder, say: no more is meant by it */
         return;
-    if (stat(value, &st) || !S_ISDIR(st.st_mode))
-        folder = sandbox_base(value, POSTERN_OPT_WRITES_FILE);
-    w->each(w->ctx, folder ? folder : value, SANDBOX_READ);
+    reads_place(w, value);
+    real = realpath(value, NULL);
+    if (real && strcmp(real, value) != 0) /* a link: the wall asks where it leads */
+        reads_place(w, real);
 }
 
 static void option(struct walk *w, const struct postern_option *row, const char *value)

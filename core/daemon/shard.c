@@ -265,6 +265,16 @@ static int is_empty(const struct adopted *a)
     return !s.live_messages && !s.pinned;
 }
 
+size_t worker_shards_unread(const void *worker)
+{
+    const struct worker *w = worker;
+    size_t n = 0;
+
+    LIST_EACH (&w->adopted, it)
+        n += !CONTAINER(it, struct adopted, link)->told;
+    return n;
+}
+
 void worker_shards_look(struct worker *w)
 {
     LIST_EACH_SAFE (&w->adopted, it, tmp) {

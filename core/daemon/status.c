@@ -115,9 +115,10 @@ json_t *status_json(const struct supervisor *sv)
                 json_array_append_new(draining, child_json(&g->children[i]));
         }
     }
-    return json_pack("{s:s, s:i, s:f, s:I, s:I, s:s, s:s, s:o, s:o}", "version", POSTERN_VERSION,
-                     "pid", (int)getpid(), "up", (double)(clock_mono() - sv->started) / 1e6,
-                     "crashes", (json_int_t)sv->crashes, "reloads", (json_int_t)sv->reloads,
-                     "reloading", reloading(sv), "last_reload_error", sv->last_error, "workers",
-                     workers, "draining", draining);
+    return json_pack(
+        "{s:s, s:i, s:f, s:I, s:I, s:s, s:s, s:I, s:b, s:o, s:o}", "version", POSTERN_VERSION,
+        "pid", (int)getpid(), "up", (double)(clock_mono() - sv->started) / 1e6, "crashes",
+        (json_int_t)sv->crashes, "reloads", (json_int_t)sv->reloads, "reloading", reloading(sv),
+        "last_reload_error", sv->last_error, "unread_shards", (json_int_t)adopt_unread(sv),
+        "looking_for_shards", !sv->looked, "workers", workers, "draining", draining);
 }

@@ -96,7 +96,7 @@ static void on_watch(void *ctx)
 
     crash_watch(sv);
     if (++sv->watches % ADOPT_EVERY == 0)
-        adopt_soon(sv);
+        adopt_watch(sv);
     if (notify_watchdog_usec())
         notify_service("WATCHDOG=1");
     log_flush();

@@ -48,6 +48,7 @@ struct generation {
     struct probe      *probe; /* validating it just now */
     int                snapshot_fd;
     struct config     *config; /* the core's sections only are of interest here */
+    uid_t              user;   /* whom its workers run as */
     json_t            *listen; /* [{endpoint, where, instance}] */
     size_t             n, ready;
     struct child      *children;
@@ -63,6 +64,7 @@ struct shard_note { /* what is known of a shard */
     int           empty; /* 1: it holds no mail, and nobody has it */
     uint64_t      part;  /* messages in it when it was split off; 0: it was not */
     struct child *to;    /* is adopting it; NULL: nobody is */
+    int           free;  /* 1: nobody had it when it was looked for, and nobody took it */
     uint64_t      given; /* for so many messages that counts */
     unsigned      tries; /* in vain, by workers */
     int           told;  /* 1: that was logged */
@@ -92,6 +94,7 @@ struct supervisor {
     struct event      *signals[4];
     struct loop_timer *watch_timer, *adopt_timer;
     unsigned           watches;
+    int                looked; /* for shards that nobody has, since a worker came or went */
     int                again; /* a reload was asked for during a reload */
     int64_t            memory_at; /* a generation was last replaced because of its size; 0: never */
     int                stopping, code;
@@ -148,7 +151,10 @@ void reload_ready(struct supervisor *sv); /* every worker of sv->next is up */
 void reload_failed(struct supervisor *sv, const char *why);
 
 /* adopt.c: shards that nobody has */
-void adopt_soon(struct supervisor *sv);
+void adopt_soon(struct supervisor *sv);  /* a worker has come or gone */
+void adopt_watch(struct supervisor *sv); /* somebody else may have left one */
+/* How many there are whose messages no worker has told yet, as far as it is known. */
+size_t adopt_unread(const struct supervisor *sv);
 void adopt_part(struct supervisor *sv, unsigned number, uint64_t messages);
 /* It has it, or could not have it. */
 void adopt_over(struct supervisor *sv, struct child *c, unsigned number, int worked);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -107,6 +108,12 @@ static void flush_log(void *ctx)
 
 /* --- the channel --- */
 
+static void keep_spare(struct worker *w)
+{
+    if (w->spare < 0)
+        w->spare = eventfd(0, EFD_CLOEXEC);
+}
+
 static void take_marks(struct worker *w, int fd)
 {
     struct channel_message m;
@@ -128,11 +135,24 @@ static void on_held(void *ctx, uint64_t id)
     channel_send(w->setup->channel, CHANNEL_HELD, 0, id, NULL, -1);
 }
 
+/* With the last descriptor nothing could be done for the caller; so he hears that. */
+static void take_connection(struct worker *w, int fd, char kind)
+{
+    if (fd < 0)
+        log_event(POSTERN_LOG_WARNING, "worker", "control.lost", "why=\"%s\"",
+                  "no descriptor was left for the connection");
+    else if (w->spare >= 0)
+        control_take(w->control, fd, kind);
+    else
+        control_turn_away(fd, kind, "the worker has no descriptors left; try again");
+    keep_spare(w);
+}
+
 static void on_message(struct worker *w, const struct channel_message *m, int fd)
 {
     switch (m->verb) {
     case CHANNEL_CONNECTION:
-        control_take(w->control, fd, (char)m->arg);
+        take_connection(w, fd, (char)m->arg);
         return;
     case CHANNEL_ADOPT:
         take_marks(w, fd);
@@ -151,14 +171,30 @@ static void on_message(struct worker *w, const struct channel_message *m, int fd
         close(fd);
 }
 
+/* A descriptor that is handed over when the worker has none left is dropped by the kernel: so one
+ * is kept for that moment. */
+static int receive(struct worker *w, struct channel_message *ret, int *ret_fd)
+{
+    int r;
+
+    if (w->spare >= 0)
+        close(w->spare);
+    w->spare = -1;
+    *ret_fd = -1;
+    r = channel_receive(w->setup->channel, ret, ret_fd);
+    keep_spare(w);
+    return r;
+}
+
 static void on_channel(evutil_socket_t channel, short what, void *arg)
 {
     struct worker *w = arg;
     struct channel_message m;
     int fd = -1, r;
 
+    (void)channel;
     (void)what;
-    while ((r = channel_receive(channel, &m, &fd)) > 0)
+    while ((r = receive(w, &m, &fd)) > 0)
         on_message(w, &m, fd);
     if (r == 0)
         return;
@@ -265,9 +301,12 @@ static void go(struct worker *w, int64_t began)
                                .hosts = w->hosts,
                                .queue = w->queue,
                                .spool = w->spool,
-                               .started = began };
+                               .started = began,
+                               .unread = worker_shards_unread,
+                               .ctx = w };
     struct spool_stats s;
 
+    keep_spare(w);
     w->control = control_new(&env);
     w->aliases = aliases_new(w->loop, w->plan.config, w->plan.routes);
     flush_log(w);
@@ -319,7 +358,7 @@ static void close_parts(struct worker *w)
 
 /* --- beginning --- */
 
-static int load_plan(int fd, struct plan *ret, struct config_errors *errors)
+static int load_plan(int fd, enum plan_use use, struct plan *ret, struct config_errors *errors)
 {
     struct stat st;
     void *bytes;
@@ -330,7 +369,7 @@ static int load_plan(int fd, struct plan *ret, struct config_errors *errors)
     bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return -errno;
-    r = plan_load(bytes, (size_t)st.st_size, ret, errors);
+    r = plan_load(bytes, (size_t)st.st_size, use, ret, errors);
     munmap(bytes, (size_t)st.st_size);
     return r;
 }
@@ -353,7 +392,7 @@ static int begin(struct worker *w)
     if (!board)
         return fail(w, EX_OSERR, "no scoreboard", strerror(errno));
     w->row = &board->rows[w->setup->row];
-    if (load_plan(w->setup->snapshot_fd, &w->plan, &errors) < 0)
+    if (load_plan(w->setup->snapshot_fd, PLAN_WORK, &w->plan, &errors) < 0)
         code =
             fail(w, EX_CONFIG, "the configuration", errors.n ? errors.lines[0] : "can't be loaded");
     config_errors_free(&errors);
@@ -374,7 +413,7 @@ static int begin(struct worker *w)
 
 int worker_run(const struct worker_setup *setup)
 {
-    struct worker w = { .setup = setup };
+    struct worker w = { .setup = setup, .spare = -1 };
     int64_t began = clock_mono();
     int code = begin(&w);
 
@@ -385,6 +424,8 @@ int worker_run(const struct worker_setup *setup)
             go(&w, began);
         close_parts(&w);
     }
+    if (w.spare >= 0)
+        close(w.spare);
     plan_done(&w.plan);
     return code;
 }
@@ -399,13 +440,26 @@ static void add_wanted(void *ctx, const char *endpoint, const char *where, const
         json_pack("{s:s, s:s, s:s}", "endpoint", endpoint, "where", where, "instance", instance));
 }
 
+/* What was judged is what workers get. */
+static void hand_down(int snapshot_fd, const struct config *cfg, struct config_errors *errors)
+{
+    AUTO(buf_free) struct buf kept = { 0 };
+    int r;
+
+    config_snapshot_kept(cfg, &kept);
+    r = config_snapshot_write(snapshot_fd, &kept);
+    if (r < 0)
+        config_error(errors, NULL, NULL, "no memory for the files that it names: %s", strerror(-r));
+}
+
 int worker_probe(int snapshot_fd)
 {
     struct plan plan = { 0 };
     struct config_errors errors = { 0 };
     json_t *listen = json_array(), *lines = json_array(), *answer;
 
-    load_plan(snapshot_fd, &plan, &errors);
+    if (load_plan(snapshot_fd, PLAN_JUDGE, &plan, &errors) == 0)
+        hand_down(snapshot_fd, plan.config, &errors);
     for (size_t i = 0; i < errors.n; i++)
         json_array_append_new(lines, json_string(errors.lines[i]));
     if (plan.config && !errors.n)

@@ -32,6 +32,7 @@ struct worker {
     struct event              *signals[2], *channel_event;
     struct loop_timer         *log_timer, *drain_timer, *beat_timer;
     int64_t                    drain_until; /* 0: not draining */
+    int                        spare;       /* a descriptor, given up to receive another; or -1 */
 };
 
 /* worker.c */
@@ -47,6 +48,7 @@ void worker_shards_prepare(struct worker *w);
 int  worker_shard_open(struct worker *w, char *why, size_t why_size); /* its own */
 /* Soon. Into so many parts it may be split, of which it keeps one. */
 void worker_shard_adopt(struct worker *w, unsigned number, unsigned parts);
+size_t worker_shards_unread(const void *worker); /* adopted ones, not all told yet */
 void worker_shards_look(struct worker *w); /* lets go of adopted ones that are empty */
 void worker_shards_abandon(struct worker *w); /* what was not told of them is another's */
 void worker_shards_close(struct worker *w);

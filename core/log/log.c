@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <postern/mail.h>
+
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/text.h"
@@ -281,16 +283,10 @@ const char *log_qn(const char *s, size_t len)
     static _Thread_local char ring[8][LOG_VALUE_MAX * 4 + 8];
     static _Thread_local unsigned turn;
     char *out = ring[turn++ % 8];
-    struct buf b = { 0 };
 
     if (!s)
         return "-";
-    if (len > LOG_VALUE_MAX)
-        len = LOG_VALUE_MAX;
-    text_logvalue(&b, s, len);
-    memcpy(out, b.data, b.len + 1);
-    buf_free(&b);
-    return out;
+    return postern_log_value(s, len > LOG_VALUE_MAX ? LOG_VALUE_MAX : len, out, sizeof ring[0]);
 }
 
 const char *log_q(const char *s)

@@ -10,9 +10,10 @@
 #include "plugin/host_private.h"
 #include "util/mem.h"
 
-#define ASK_ROUNDS_MAX 100u /* then it is "not now": something brings no answers */
+#define ASK_ROUNDS_MAX 100u  /* then it is "not now": something brings no answers */
+#define ASK_BUDGET     5000u /* of route_expand */
 
-struct ask_slot { /* one question to a directory */
+struct ask_slot { /* one question */
     struct host_ask *ask;
     struct directory_wait *wait; /* NULL: answered */
 };
@@ -113,13 +114,22 @@ static const struct route_decision *decision_of(const struct route_expansion *e)
     return e->aliased || !e->n ? &e->first : &e->leaves[0].decision;
 }
 
+/* That it is an alias is enough: the rest is the queue's. */
+static int ask_router(postern_host *h, const struct route_query *q, struct route_expansion *ret)
+{
+    struct route_query limited = *q;
+    int r;
+
+    limited.budget = ASK_BUDGET;
+    r = route_expand(h->env->routes, &limited, 0, ret);
+    return r == -E2BIG || (ret->aliased && (r == -EAGAIN || r == -EINPROGRESS)) ? 0 : r;
+}
+
 int host_verdict_known(postern_host *h, const struct route_query *q, struct postern_verdict *ret)
 {
     struct route_expansion e;
-    int r = route_expand(h->env->routes, q, 0, &e);
+    int r = ask_router(h, q, &e);
 
-    if (r == -E2BIG) /* the queue will say so */
-        r = 0;
     if (r == 0)
         host_verdict(decision_of(&e), ret);
     route_expansion_done(&e);
@@ -134,15 +144,13 @@ static void run(void *ctx)
     };
     struct postern_verdict verdict = { .size = sizeof verdict };
     struct route_expansion e;
-    int r = route_expand(a->host->env->routes, &q, 0, &e);
+    int r = ask_router(a->host, &q, &e);
 
     if (r == -EAGAIN && a->rounds++ < ASK_ROUNDS_MAX) {
         fetch(a, &e);
         route_expansion_done(&e);
         return;
     }
-    if (r == -E2BIG) /* the queue will say so */
-        r = 0;
     if (r == 0)
         host_verdict(decision_of(&e), &verdict);
     route_expansion_done(&e);

@@ -29,9 +29,10 @@ struct directory_question {
     struct list link; /* hosts.questions */
     struct hosts *hosts;
     enum question_state state;
-    struct route_need need; /* texts behind it */
-    char *key;              /* in hosts.asking */
-    postern_lookup *lookup; /* while the plugin has it */
+    struct route_need need;  /* texts behind it */
+    char *key;               /* in hosts.asking */
+    postern_lookup *lookup;  /* while the plugin has it */
+    struct dns_query *query; /* while the resolver has it */
     struct list waits;
     struct loop_timer *deadline;
     struct loop_task task;
@@ -159,6 +160,25 @@ static void on_deadline(void *ctx)
     fail(q, why);
 }
 
+/* Of addresses. The resolver has time limits of its own. */
+static void on_addresses(void *ctx, int result, const char *const *addresses, size_t n)
+{
+    struct directory_question *q = ctx;
+
+    q->query = NULL;
+    route_answers_put_addresses(answers_of(q->hosts), &q->need, result, addresses, n);
+    answered(q);
+}
+
+static void resolve(struct directory_question *q)
+{
+    q->state = QUESTION_ASKED;
+    if (q->hosts->env.dns)
+        dns_host(q->hosts->env.dns, q->need.key, on_addresses, q, &q->query);
+    else
+        fail(q, "there is no resolver");
+}
+
 static void start(struct directory_question *q)
 {
     postern_host *h = map_get(q->hosts->directories, q->need.source);
@@ -191,6 +211,7 @@ static void start(struct directory_question *q)
 static void question_free(struct directory_question *q)
 {
     loop_cancel(&q->deadline);
+    dns_cancel(&q->query);
     loop_forget(&q->task);
     list_del(&q->link);
     map_del(q->hosts->asking, q->key);
@@ -218,7 +239,9 @@ static void run_question(void *ctx)
 {
     struct directory_question *q = ctx;
 
-    if (q->state == QUESTION_NEW) {
+    if (q->state == QUESTION_NEW && q->need.kind == ROUTE_NEED_ADDRESSES) {
+        resolve(q);
+    } else if (q->state == QUESTION_NEW) {
         start(q);
     } else if (q->state == QUESTION_ANSWERED) {
         tell(q);

@@ -1,5 +1,5 @@
-/* plugin/directory.h: asking directories: each question once, however many wait for it, and not for
- * ever. */
+/* plugin/directory.h: asking directories, and for the router the resolver: each question once,
+ * however many wait for it, and not for ever. */
 #ifndef PLUGIN_DIRECTORY_H
 #define PLUGIN_DIRECTORY_H
 

@@ -54,6 +54,8 @@ struct hosts {
 /* submit.c */
 int         host_submit_new(postern_host *, const struct postern_envelope *, postern_submit **ret);
 const char *host_submit_id(const postern_submit *);
+const char *host_submit_sender(const postern_submit *);
+size_t      host_submit_rcpts(const postern_submit *);
 int         host_submit_rcpt(postern_submit *, const char *rcpt);
 int         host_submit_write(postern_submit *, const void *data, size_t len);
 void        host_submit_room(postern_submit *, postern_done *, void *ctx);

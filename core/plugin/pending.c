@@ -52,6 +52,17 @@ static void pending_free(struct host_pending *p)
     free(p);
 }
 
+/* It has happened. What is to be called stays: the plugin may ask for the next thing at once. */
+static struct host_pending pending_end(struct host_pending *p)
+{
+    const struct host_pending was = *p;
+
+    p->timer = NULL;
+    p->query = NULL;
+    pending_free(p);
+    return was;
+}
+
 static void give_id(const struct host_pending *p, uint64_t *ret_id)
 {
     if (ret_id)
@@ -60,16 +71,11 @@ static void give_id(const struct host_pending *p, uint64_t *ret_id)
 
 static void on_timer(void *arg)
 {
-    struct host_pending *p = arg;
-    postern_host *h = p->host;
-    postern_done *done = p->cb.done;
-    void *ctx = p->ctx;
+    const struct host_pending was = pending_end(arg);
 
-    p->timer = NULL;
-    pending_free(p);
-    host_enter(h, 0);
-    done(ctx, 0);
-    host_leave(h);
+    host_enter(was.host, 0);
+    was.cb.done(was.ctx, 0);
+    host_leave(was.host);
 }
 
 int host_after(postern_host *h, uint64_t usec, postern_done *done, void *ctx, uint64_t *ret_id)
@@ -129,16 +135,11 @@ static int asked(struct host_pending *p, int r, uint64_t *ret_id)
 
 static void on_mx(void *arg, int result, const struct postern_mx *mx, size_t n)
 {
-    struct host_pending *p = arg;
-    postern_host *h = p->host;
-    postern_mx_cb *cb = p->cb.mx;
-    void *ctx = p->ctx;
+    const struct host_pending was = pending_end(arg);
 
-    p->query = NULL;
-    pending_free(p);
-    host_enter(h, 0);
-    cb(ctx, result, mx, n);
-    host_leave(h);
+    host_enter(was.host, 0);
+    was.cb.mx(was.ctx, result, mx, n);
+    host_leave(was.host);
 }
 
 int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void *ctx,
@@ -152,16 +153,11 @@ int host_resolve_mx(postern_host *h, const char *domain, postern_mx_cb *cb, void
 
 static void on_host(void *arg, int result, const char *const *addresses, size_t n)
 {
-    struct host_pending *p = arg;
-    postern_host *h = p->host;
-    postern_host_cb *cb = p->cb.host;
-    void *ctx = p->ctx;
+    const struct host_pending was = pending_end(arg);
 
-    p->query = NULL;
-    pending_free(p);
-    host_enter(h, 0);
-    cb(ctx, result, addresses, n);
-    host_leave(h);
+    host_enter(was.host, 0);
+    was.cb.host(was.ctx, result, addresses, n);
+    host_leave(was.host);
 }
 
 int host_resolve_host(postern_host *h, const char *name, postern_host_cb *cb, void *ctx,
@@ -186,14 +182,11 @@ int host_route_ask(postern_host *h, const char *sender, const char *rcpt, poster
 
 void host_ask_over(struct host_pending *p, int result, const struct postern_verdict *verdict)
 {
-    postern_host *h = p->host;
-    postern_verdict_cb *cb = p->cb.verdict;
-    void *ctx = p->ctx;
+    const struct host_pending was = pending_end(p);
 
-    pending_free(p);
-    host_enter(h, 0);
-    cb(ctx, result, result < 0 ? NULL : verdict);
-    host_leave(h);
+    host_enter(was.host, 0);
+    was.cb.verdict(was.ctx, result, result < 0 ? NULL : verdict);
+    host_leave(was.host);
 }
 
 void host_forget(postern_host *h, uint64_t id)

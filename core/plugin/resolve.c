@@ -87,6 +87,29 @@ static int check_facts(const struct config *cfg, const struct config_instance *i
     return p->check_facts(&facts, in->settings, why, why_size);
 }
 
+/* Plugins begin with the option that is wrong: it is part of the place. */
+static void refuse_settings(const struct config_instance *in, const char *why,
+                            struct config_errors *errors)
+{
+    const struct postern_plugin *p = in->descriptor;
+    size_t len = strcspn(why, ":");
+    struct postern_option row;
+
+    if (!*why)
+        why = "the plugin refuses these settings and does not say why";
+    for (size_t i = 0; why[len] && p->options && config_row(p->options, p->option_size, i, &row);
+         i++) {
+        if (strlen(row.key) == len && !strncmp(row.key, why, len)) {
+            char *pointer AUTO_FREE = mem_printf("%s/%s", in->origin.pointer, row.key);
+
+            why += len + 1;
+            config_error(errors, in->origin.file, pointer, "%s", why + strspn(why, " "));
+            return;
+        }
+    }
+    config_error(errors, in->origin.file, in->origin.pointer, "%s", why);
+}
+
 static void fill_one(struct config *cfg, struct config_instance *in,
                      const struct config_hint *hints, struct config_errors *errors)
 {
@@ -101,8 +124,7 @@ static void fill_one(struct config *cfg, struct config_instance *in,
     if ((p->check && p->check(in->settings, why, sizeof why) < 0) ||
         check_facts(cfg, in, why, sizeof why) < 0) {
         why[sizeof why - 1] = '\0';
-        config_error(errors, in->origin.file, in->origin.pointer, "%s",
-                     *why ? why : "the plugin refuses these settings and does not say why");
+        refuse_settings(in, why, errors);
     }
 }
 

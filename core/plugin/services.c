@@ -70,11 +70,10 @@ static int service_route_check(postern_host *h, const char *sender, const char *
     if (route_has_users(h->env->routes))
         return host_verdict_known(h, &q, ret);
     r = route_decide(h->env->routes, &q, &d, NULL);
-    if (r < 0)
-        return r;
-    host_verdict(&d, ret);
+    if (r == 0)
+        host_verdict(&d, ret);
     route_decision_done(&d);
-    return 0;
+    return r;
 }
 
 static const char *service_hostname(postern_host *h)
@@ -196,4 +195,6 @@ const struct postern_services host_services = {
     .lookup_domain = host_lookup_domain,
     .lookup_answer = host_lookup_answer,
     .route_ask = host_route_ask,
+    .submit_sender = host_submit_sender,
+    .submit_rcpts = host_submit_rcpts,
 };

@@ -8,7 +8,7 @@
 
 #include "log/log.h"
 #include "message/header.h"
-#include "plugin/host_private.h"
+#include "plugin/submit-private.h"
 #include "util/clock.h"
 #include "util/mem.h"
 #include "util/text.h"
@@ -20,11 +20,14 @@ struct postern_submit {
     struct list link; /* host.submits */
     postern_host *host;
     struct spool_put *put;
+    struct submit_head *head; /* NULL: it went on, or was never held back */
+    uint64_t size;            /* of what was written, before it was edited */
     uint64_t id;
     uint32_t flags;
     char *sender, *client;
     struct textset rcpts;
     struct envelope *env; /* once committed */
+    int refused;          /* why it is not committed, -errno */
     postern_done *done;
     void *ctx;
     char id_text[16];
@@ -48,6 +51,33 @@ static int is_address(const char *text)
                                  &a, &why) >= 0;
 }
 
+/* New senders are for mail of our own users; what comes from the world keeps its own. */
+static void take_sender(postern_submit *s, const struct postern_envelope *e)
+{
+    if (e->flags & POSTERN_MAIL_TRUSTED) {
+        s->sender = submit_sender(s->host, s->id_text, e->sender);
+        s->head = submit_head_new(s->host, s->id_text, s->flags);
+    } else {
+        s->sender = mem_strdup(e->sender);
+    }
+}
+
+/* Domains never differ by case. What comes before the '@' is the domain's own business, but who
+ * writes a list, as who writes an alias, does not mean two people. */
+static void fold_domain(char *rcpt, size_t len)
+{
+    char *at = memrchr(rcpt, '@', len);
+
+    if (at && rcpt[len - 1] != '"') /* that is a name alone, with an '@' in its quotes */
+        text_lower_str(at);
+}
+
+static void fold_all(char *rcpt, size_t len)
+{
+    (void)len;
+    text_lower_str(rcpt);
+}
+
 int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_submit **ret)
 {
     postern_submit *s;
@@ -66,9 +96,10 @@ int host_submit_new(postern_host *h, const struct postern_envelope *e, postern_s
         return r;
     }
     s->flags = e->flags & SUBMIT_FLAGS;
-    s->sender = mem_strdup(e->sender);
+    s->rcpts.fold = s->flags & POSTERN_MAIL_LIST ? fold_all : fold_domain;
     s->client = e->client ? mem_strdup(e->client) : NULL;
     text_id(s->id, s->id_text, sizeof s->id_text);
+    take_sender(s, e);
     h->submissions++;
     list_add_tail(&h->submits, &s->link);
     *ret = s;
@@ -83,6 +114,16 @@ void host_submit_notice(postern_submit *s)
 const char *host_submit_id(const postern_submit *s)
 {
     return s->id_text;
+}
+
+const char *host_submit_sender(const postern_submit *s)
+{
+    return s->sender;
+}
+
+size_t host_submit_rcpts(const postern_submit *s)
+{
+    return s->rcpts.n;
 }
 
 /* A list is as long as its owner makes it; what a client says of one is another matter. */
@@ -113,14 +154,33 @@ static int has_8bit(const unsigned char *p, size_t len)
     return all >= 0x80;
 }
 
-int host_submit_write(postern_submit *s, const void *data, size_t len)
+static int pass_on(postern_submit *s, const void *data, size_t len)
 {
-    int r = size_limit(s->host, spool_put_size(s->put) + len);
-
     /* 8-bit content whose sender did not say so still has to be declared to the next hop. */
     if (!(s->flags & POSTERN_MAIL_8BIT) && has_8bit(data, len))
         s->flags |= POSTERN_MAIL_8BIT;
-    return r < 0 ? r : spool_put_write(s->put, data, len);
+    return spool_put_write(s->put, data, len);
+}
+
+static int pass_head_on(postern_submit *s)
+{
+    const struct buf *head = submit_head_end(s->head);
+    int r = head->len ? pass_on(s, head->data, head->len) : 0;
+
+    submit_head_free(&s->head);
+    return r;
+}
+
+int host_submit_write(postern_submit *s, const void *data, size_t len)
+{
+    int r = size_limit(s->host, s->size + len);
+
+    if (r < 0)
+        return r;
+    s->size += len;
+    if (!s->head)
+        return pass_on(s, data, len);
+    return submit_head_write(s->head, data, len) ? pass_head_on(s) : 0;
 }
 
 void host_submit_room(postern_submit *s, postern_done *done, void *ctx)
@@ -135,6 +195,7 @@ void host_submit_free(postern_submit *s)
     s->host->submissions--;
     list_del(&s->link);
     spool_put_free(&s->put);
+    submit_head_free(&s->head);
     textset_done(&s->rcpts);
     free(s->sender);
     free(s->client);
@@ -167,9 +228,8 @@ static void on_durable(void *ctx, int result, struct spool_entry *entry)
 static void refuse_now(void *arg)
 {
     postern_submit *s = arg;
-    int r = s->rcpts.n ? -ELOOP : -EINVAL;
 
-    s->done(s->ctx, r);
+    s->done(s->ctx, s->refused);
     host_submit_free(s);
 }
 
@@ -187,16 +247,28 @@ static void submit_envelope(postern_submit *s, unsigned hops)
                                 .packed_len = s->rcpts.text.len });
 }
 
-void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
+/* How often it has been on its way already; 0, or -ELOOP: too often. */
+static int count_hops(const postern_submit *s, unsigned *ret)
 {
     size_t head_len;
     const char *head = spool_put_head(s->put, &head_len);
-    unsigned hops = header_count(head, header_end(head, head_len), "Received");
+
+    *ret = header_count(head, header_end(head, head_len), "Received");
+    return *ret > (unsigned)s->host->env->config->server.hop_count_max ? -ELOOP : 0;
+}
+
+void host_submit_commit(postern_submit *s, postern_done *done, void *ctx)
+{
     struct buf meta = { 0 };
+    unsigned hops = 0;
+    int r = s->head ? pass_head_on(s) : 0; /* all of it is head; 1, "wait", is no matter now */
 
     s->done = done;
     s->ctx = ctx;
-    if (!s->rcpts.n || hops > (unsigned)s->host->env->config->server.hop_count_max) {
+    if (r >= 0)
+        r = s->rcpts.n ? count_hops(s, &hops) : -EINVAL;
+    if (r < 0) {
+        s->refused = r;
         loop_post(s->host->env->loop, refuse_now, s);
         return;
     }

@@ -83,6 +83,20 @@ static int vet_capabilities(const struct postern_plugin *p, char *why, size_t wh
     return 0;
 }
 
+/* They become "name=value". */
+static int vet_params(const struct postern_plugin *p, char *why, size_t why_size)
+{
+    size_t n = 0;
+
+    if (!POSTERN_HAS(p, params))
+        return 0;
+    for (; n < PLUGIN_PARAMS_MAX && p->params[n]; n++) {
+        if (!one_line(p->params[n], CONFIG_NAME_MAX) || strchr(p->params[n], '='))
+            return refuse(why, why_size, "one of its params has no name");
+    }
+    return n < PLUGIN_PARAMS_MAX ? 0 : refuse(why, why_size, "its list of params has no end");
+}
+
 static int vet_options(const struct postern_plugin *p, char *why, size_t why_size)
 {
     struct postern_option row;
@@ -111,5 +125,7 @@ int plugin_vet(const struct postern_plugin *p, const char *name, char *why, size
         r = vet_capabilities(p, why, why_size);
     if (!r)
         r = vet_options(p, why, why_size);
+    if (!r)
+        r = vet_params(p, why, why_size);
     return r;
 }

@@ -13,6 +13,7 @@ struct asking {
     const struct alias_query *q;
     struct alias_answer *answer;
     struct alias_directory *ret;
+    unsigned asked;
 };
 
 /* 1: found; 0: not there; -EAGAIN: ret->need; -EIO: ret->why. */
@@ -22,14 +23,18 @@ static int ask_one(struct asking *a, const struct route_need *n)
     struct alias_record rec;
     size_t at = 0;
 
+    if (a->asked++ < a->ret->known)
+        return 0;
     if (!route_answers_get(a->how->answers, n, &got)) {
         a->ret->need = *n;
         return -EAGAIN;
     }
     if (a->how->told)
         a->how->told(a->how->told_ctx, n, &got);
-    if (got.result == -ENOENT)
+    if (got.result == -ENOENT) {
+        a->ret->known = a->asked;
         return 0;
+    }
     if (got.result < 0) {
         a->ret->why = arena_strdup(a->ret->arena, got.why);
         return -EIO;
@@ -80,7 +85,7 @@ static int ask_name(struct asking *a, size_t len)
 int alias_directory_lookup(const struct alias_expand *how, const struct alias_query *q,
                            struct alias_answer *answer, struct alias_directory *ret)
 {
-    struct asking a = { how, q, answer, ret };
+    struct asking a = { how, q, answer, ret, 0 };
     char subaddress = alias_subaddress(how->set->cfg);
     const char *at =
         subaddress && q->local_len ? memchr(q->local + 1, subaddress, q->local_len - 1) : NULL;

@@ -10,6 +10,8 @@
 
 #include "route/alias-set.h"
 #include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 #define NOBODY       UINT32_MAX
@@ -21,6 +23,7 @@ struct node {
     const char *file;  /* of the alias that named it */
     uint32_t line, parent, depth;
     unsigned flags;  /* ALIAS_UNQUALIFIED */
+    unsigned known;  /* of directories: see alias_directory */
     uint32_t *edges; /* malloc'ed */
     uint32_t edge_n;
     /* of the walk for circles */
@@ -28,11 +31,25 @@ struct node {
     int state; /* 0 not seen, 1 on the way, 2 done */
 };
 
-struct expand {
-    const struct alias_expand *how;
+/* What one node is, while its targets are looked at. */
+struct current {
+    uint32_t index;
+    struct route_address address;
+    struct alias_answer answer;
+    struct alias_source *source; /* keeps the answer alive; may be NULL */
+    const char *owner;           /* for what it leads to */
+    struct alias_target include; /* whose members are looked at; kind 0: none */
+    struct alias_answer members;
+    int empty;     /* none of them was met so far */
+    size_t before; /* leaves and duplicates when it began */
+};
+
+struct alias_walk {
+    struct alias_expand how; /* holds the set */
     const struct config_aliases *cfg;
-    struct alias_expansion *out;
+    struct alias_expansion out;
     struct arena *arena;
+    struct arena *need_arena; /* until the next step */
     struct node *nodes;
     uint32_t node_n, node_cap;
     struct map *seen;   /* key of an address to 1 + its node */
@@ -40,26 +57,28 @@ struct expand {
     struct buf wanted;  /* users whose files must be read first, each with a NUL */
     size_t target_n;
     size_t leaf_cap;
-};
-
-/* What one node is, while its targets are looked at. */
-struct current {
-    uint32_t index;
-    struct route_address address;
-    struct alias_answer answer;
-    const char *owner; /* for what it leads to */
+    size_t *budget;
+    int result;          /* of the step before */
+    int64_t since;       /* when it began: what was read since then is new enough */
+    struct current open; /* its targets are being looked at, */
+    int is_open;         /* or else it is the next one's turn: */
+    uint32_t at;         /* that is this node, */
+    /* behind those that asked for something when they were visited: nodes from unknown_at on, of
+     * which those before unknown_end may know more now. */
+    uint32_t *unknown;
+    size_t unknown_at, unknown_end, unknown_n, unknown_cap;
 };
 
 /* --- nodes --- */
 
 /* "local@domain" as addresses are compared. */
-static char *key_of(struct expand *x, const struct route_address *a)
+static char *key_of(struct alias_walk *x, const struct route_address *a)
 {
     return arena_printf(x->arena, "%s@%s", a->local, a->domain);
 }
 
 /* Adds a node for an address that was not met before. */
-static uint32_t add_node(struct expand *x, const char *key, const struct node *node)
+static uint32_t add_node(struct alias_walk *x, const char *key, const struct node *node)
 {
     if (x->node_n == x->node_cap) {
         x->node_cap = x->node_cap ? 2 * x->node_cap : 16;
@@ -70,7 +89,7 @@ static uint32_t add_node(struct expand *x, const char *key, const struct node *n
     return x->node_n++;
 }
 
-static void add_edge(struct expand *x, uint32_t from, uint32_t to)
+static void add_edge(struct alias_walk *x, uint32_t from, uint32_t to)
 {
     struct node *n = &x->nodes[from];
 
@@ -81,14 +100,14 @@ static void add_edge(struct expand *x, uint32_t from, uint32_t to)
 
 /* --- leaves --- */
 
-static void add_chain(const struct expand *x, uint32_t index, struct buf *out)
+static void add_chain(const struct alias_walk *x, uint32_t index, struct buf *out)
 {
     if (x->nodes[index].parent != NOBODY)
         add_chain(x, x->nodes[index].parent, out); /* at most as deep as aliases.depth */
     buf_printf(out, "%s%s", out->len ? " -> " : "", x->nodes[index].text);
 }
 
-static const char *chain_of(struct expand *x, uint32_t index, const char *last)
+static const char *chain_of(struct alias_walk *x, uint32_t index, const char *last)
 {
     struct buf chain = { 0 };
     const char *r;
@@ -101,9 +120,9 @@ static const char *chain_of(struct expand *x, uint32_t index, const char *last)
     return r;
 }
 
-static struct alias_leaf *add_leaf(struct expand *x, const struct alias_leaf *leaf)
+static struct alias_leaf *add_leaf(struct alias_walk *x, const struct alias_leaf *leaf)
 {
-    struct alias_expansion *e = x->out;
+    struct alias_expansion *e = &x->out;
 
     if (e->n == x->leaf_cap) {
         x->leaf_cap = x->leaf_cap ? 2 * x->leaf_cap : 8;
@@ -122,7 +141,7 @@ static void set_error(struct alias_leaf *leaf, uint16_t class, uint16_t subject,
     leaf->status[2] = detail;
 }
 
-static struct alias_leaf *add_node_leaf(struct expand *x, uint32_t index, enum alias_kind kind)
+static struct alias_leaf *add_node_leaf(struct alias_walk *x, uint32_t index, enum alias_kind kind)
 {
     const struct node *n = &x->nodes[index];
     struct alias_leaf leaf = { .kind = kind,
@@ -137,19 +156,27 @@ static struct alias_leaf *add_node_leaf(struct expand *x, uint32_t index, enum a
     return add_leaf(x, &leaf);
 }
 
-/* Was there a leaf of this kind and text before? There is from now on. */
-static int seen_leaf(struct expand *x, enum alias_kind kind, const char *text)
+/* Was there a leaf of this kind and text before? There is from now on. A command may be words, each
+ * followed by a NUL; no text has a line's end in it. */
+static int seen_leaf(struct alias_walk *x, enum alias_kind kind, const char *text, size_t len)
 {
-    char *key = mem_printf("%d%s", kind, text);
-    int again = map_set(x->leaves, key, x) != NULL;
+    struct buf key = { 0 };
+    int again;
 
-    free(key);
-    x->out->duplicates += (size_t)again;
+    buf_printf(&key, "%d", kind);
+    buf_add(&key, text, len);
+    for (size_t i = 0; i < key.len; i++) {
+        if (!key.data[i])
+            key.data[i] = '\n';
+    }
+    again = map_set(x->leaves, key.data, x) != NULL;
+    buf_free(&key);
+    x->out.duplicates += (size_t)again;
     return again;
 }
 
 /* A leaf below the current node that is no address to ask again; NULL: it has been there. */
-static struct alias_leaf *add_target_leaf(struct expand *x, const struct current *c,
+static struct alias_leaf *add_target_leaf(struct alias_walk *x, const struct current *c,
                                           const struct alias_target *t, const char *text,
                                           size_t len)
 {
@@ -160,7 +187,7 @@ static struct alias_leaf *add_target_leaf(struct expand *x, const struct current
                                .file = t->file,
                                .line = t->line };
 
-    if (seen_leaf(x, t->kind, text))
+    if (seen_leaf(x, t->kind, text, len))
         return NULL;
     leaf.text = arena_strndup(x->arena, text, len);
     leaf.chain = chain_of(x, c->index, leaf.text);
@@ -175,7 +202,7 @@ static size_t own_len(const struct current *c)
     return c->answer.folder_at ? c->answer.folder_at - 1 : c->address.local_len;
 }
 
-static void add_local(struct expand *x, const struct current *c, const struct alias_target *t,
+static void add_local(struct alias_walk *x, const struct current *c, const struct alias_target *t,
                       const char *local, size_t len)
 {
     char quoted[2 * POSTERN_LOCAL_MAX + 3], *text;
@@ -194,7 +221,7 @@ static void add_local(struct expand *x, const struct current *c, const struct al
         leaf->folder = arena_strdup(x->arena, c->address.local + c->answer.folder_at);
 }
 
-static void add_user(struct expand *x, const struct current *c, const struct alias_target *t)
+static void add_user(struct alias_walk *x, const struct current *c, const struct alias_target *t)
 {
     char local[POSTERN_LOCAL_MAX + 1];
     int n;
@@ -218,13 +245,13 @@ static int is_self(const struct current *c, const struct route_address *a)
         strcmp(a->domain, c->address.domain) == 0;
 }
 
-static const char *full_text(struct expand *x, const struct route_address *a, const char *text)
+static const char *full_text(struct alias_walk *x, const struct route_address *a, const char *text)
 {
     return a->parsed.domain ? arena_strdup(x->arena, text)
-                            : arena_printf(x->arena, "%s@%s", text, x->how->hostname);
+                            : arena_printf(x->arena, "%s@%s", text, x->how.hostname);
 }
 
-static void add_address(struct expand *x, const struct current *c, const struct alias_target *t)
+static void add_address(struct alias_walk *x, const struct current *c, const struct alias_target *t)
 {
     struct node node = { .file = t->file, .line = t->line, .parent = c->index };
     struct alias_target self = { .kind = ALIAS_LOCAL, .file = t->file, .line = t->line };
@@ -232,7 +259,7 @@ static void add_address(struct expand *x, const struct current *c, const struct 
     const char *why, *key;
     uint32_t index;
 
-    if (route_address_init(&a, t->text, x->how->hostname, &why) < 0)
+    if (route_address_init(&a, t->text, x->how.hostname, &why) < 0)
         return; /* the reader took it: cannot be */
     if (is_self(c, &a)) {
         add_local(x, c, &self, a.local, a.local_len);
@@ -242,7 +269,7 @@ static void add_address(struct expand *x, const struct current *c, const struct 
     key = key_of(x, &a);
     index = (uint32_t)(uintptr_t)map_get(x->seen, key);
     if (index) {
-        x->out->duplicates++;
+        x->out.duplicates++;
         x->nodes[index - 1].flags |= node.flags;
         add_edge(x, c->index, index - 1);
         return;
@@ -255,8 +282,8 @@ static void add_address(struct expand *x, const struct current *c, const struct 
 
 /* --- lists --- */
 
-static void add_error_leaf(struct expand *x, const struct current *c, const struct alias_target *t,
-                           const char *why)
+static void add_error_leaf(struct alias_walk *x, const struct current *c,
+                           const struct alias_target *t, const char *why)
 {
     struct alias_leaf *leaf = add_target_leaf(x, c, t, t->text, t->len);
 
@@ -265,34 +292,46 @@ static void add_error_leaf(struct expand *x, const struct current *c, const stru
                   arena_printf(x->arena, "\"%s\" (%s:%u): %s", t->text, t->file, t->line, why));
 }
 
-static int count_target(struct expand *x)
+static int count_target(struct alias_walk *x)
 {
     return x->target_n++ < (size_t)x->cfg->expansion_max ? 0 : -E2BIG;
 }
 
-static int add_members(struct expand *x, const struct current *c, const struct alias_target *t)
+static void add_members(struct alias_walk *x, struct current *c, const struct alias_target *t)
 {
-    struct alias_answer members;
-    struct alias_target member;
     const char *why;
-    int empty = 1;
 
-    if (alias_members(x->how->set, t, &members, &why) < 0) {
+    if (alias_members(x->how.set, t, &c->members, &why) < 0) {
         add_error_leaf(x, c, t, why);
-        return 0;
+        return;
     }
-    while (alias_answer_next(&members, &member)) {
+    c->include = *t;
+    c->empty = 1;
+}
+
+/* 0, when all were looked at; -E2BIG; -EINPROGRESS. */
+static int look_at_members(struct alias_walk *x, struct current *c)
+{
+    struct alias_target member;
+
+    for (;;) {
+        if (!*x->budget)
+            return -EINPROGRESS;
+        --*x->budget;
+        if (!alias_answer_next(&c->members, &member))
+            break;
         if (count_target(x) < 0)
             return -E2BIG;
         add_address(x, c, &member);
-        empty = 0;
+        c->empty = 0;
     }
-    if (empty)
-        add_error_leaf(x, c, t, "the list has no members");
+    if (c->empty)
+        add_error_leaf(x, c, &c->include, "the list has no members");
+    c->include.kind = 0;
     return 0;
 }
 
-static void add_file(struct expand *x, const struct current *c, const struct alias_target *t)
+static void add_file(struct alias_walk *x, const struct current *c, const struct alias_target *t)
 {
     const char *why;
     char *path = alias_path(x->cfg, t->file, t->text, &why);
@@ -304,61 +343,64 @@ static void add_file(struct expand *x, const struct current *c, const struct ali
     free(path);
 }
 
-static int add_target(struct expand *x, const struct current *c, const struct alias_target *t)
+static void add_target(struct alias_walk *x, struct current *c, const struct alias_target *t)
 {
     switch (t->kind) {
     case ALIAS_LOCAL:
         add_user(x, c, t);
-        return 0;
+        break;
     case ALIAS_PIPE:
         add_target_leaf(x, c, t, t->text, t->len);
-        return 0;
+        break;
     case ALIAS_FILE:
         add_file(x, c, t);
-        return 0;
+        break;
     case ALIAS_INCLUDE:
-        return add_members(x, c, t);
+        add_members(x, c, t);
+        break;
     default:
         add_address(x, c, t);
-        return 0;
+        break;
     }
 }
 
 /* The list's owner as an address with a domain; if there is none, what it was. */
-static const char *owner_of(struct expand *x, const struct current *c)
+static const char *owner_of(struct alias_walk *x, const struct current *c)
 {
     const struct alias_target *owner = &c->answer.owner;
     struct route_address a;
     const char *why;
 
-    if (!owner->kind || route_address_init(&a, owner->text, x->how->hostname, &why) < 0)
+    if (!owner->kind || route_address_init(&a, owner->text, x->how.hostname, &why) < 0)
         return x->nodes[c->index].owner;
     return full_text(x, &a, owner->text);
 }
 
-/* The one file that holds the members; NULL: there is none, or more than that. */
-static char *members_of(struct expand *x, const struct current *c)
+/* The list's address: the node's own, or that of the list whose owner it is. */
+static const char *list_address(struct alias_walk *x, const struct current *c)
 {
-    struct alias_answer all = c->answer; /* for its targets only: see alias.h */
-    struct alias_target t, other;
-    const char *why;
+    const struct alias_answer *a = &c->answer;
+    char quoted[2 * POSTERN_LOCAL_MAX + 3];
+    int owner = a->how == ALIAS_BY_OWNER;
+    int n = postern_address_quote(c->address.local + (owner ? a->name_at : 0),
+                                  owner ? a->name_len : own_len(c), quoted, sizeof quoted);
 
-    if (c->answer.how == ALIAS_BY_LIST)
-        return mem_strdup(c->answer.file);
-    if (!alias_answer_next(&all, &t) || t.kind != ALIAS_INCLUDE || alias_answer_next(&all, &other))
-        return NULL;
-    return alias_path(x->cfg, t.file, t.text, &why);
+    return n < 0 ? x->nodes[c->index].text
+                 : arena_printf(x->arena, "%s@%s", quoted, c->address.domain);
 }
 
 /* 1: the list is a leaf. */
-static int keep_list(struct expand *x, const struct current *c)
+static int keep_list(struct alias_walk *x, const struct current *c)
 {
-    char *members = c->owner ? members_of(x, c) : NULL;
+    char *members = alias_answer_file(x->how.set, &c->answer);
     struct alias_leaf *leaf;
 
     if (!members)
         return 0;
     leaf = add_node_leaf(x, c->index, ALIAS_LIST);
+    leaf->rcpt = leaf->text;
+    leaf->text = list_address(x, c);
+    leaf->len = strlen(leaf->text);
     leaf->owner = c->owner;
     leaf->members = arena_strdup(x->arena, members);
     leaf->file = c->answer.file;
@@ -367,47 +409,77 @@ static int keep_list(struct expand *x, const struct current *c)
     return 1;
 }
 
-static int add_targets(struct expand *x, struct current *c)
+static void close_node(struct alias_walk *x)
 {
-    size_t before = x->out->n + x->out->duplicates;
-    struct alias_target t;
-    int r = 0;
+    alias_source_unref(&x->open.source);
+    x->is_open = 0;
+}
 
+static void open_targets(struct alias_walk *x, struct current *c)
+{
+    if (!c->index) {
+        x->out.found = 1;
+        x->out.file = arena_strdup(x->arena, c->answer.file);
+        x->out.line = c->answer.line;
+    }
     c->owner = owner_of(x, c);
-    if (c->answer.list && x->how->keep_lists && keep_list(x, c))
-        return 0;
-    while (!r && alias_answer_next(&c->answer, &t)) {
-        r = count_target(x);
-        if (!r)
-            r = add_target(x, c, &t);
-    }
-    if (!r && x->out->n + x->out->duplicates == before && !x->nodes[c->index].edge_n) {
-        struct alias_leaf *leaf = add_node_leaf(x, c->index, ALIAS_LIST);
+    c->before = x->out.n + x->out.duplicates;
+    if (c->answer.list && x->how.keep_lists && keep_list(x, c))
+        close_node(x);
+}
 
-        set_error(leaf, 4, 3, 5, "the list has no members");
+/* 0, when all of the open one were looked at; -E2BIG; -EINPROGRESS. */
+static int look_at_targets(struct alias_walk *x)
+{
+    struct current *c = &x->open;
+    struct alias_target t;
+    int r;
+
+    for (;;) {
+        r = c->include.kind ? look_at_members(x, c) : 0;
+        if (r)
+            return r;
+        if (!*x->budget)
+            return -EINPROGRESS;
+        --*x->budget;
+        if (!alias_answer_next(&c->answer, &t))
+            break;
+        if (count_target(x) < 0)
+            return -E2BIG;
+        add_target(x, c, &t);
     }
-    return r;
+    if (x->out.n + x->out.duplicates == c->before && !x->nodes[c->index].edge_n)
+        set_error(add_node_leaf(x, c->index, ALIAS_LIST), 4, 3, 5, "the list has no members");
+    close_node(x);
+    return 0;
 }
 
 /* --- the walk --- */
 
-/* What one address needs does not keep others from being asked for: -EINPROGRESS, or -EAGAIN when
- * these are enough for once. */
-static int add_need(struct expand *x, const struct route_need *need)
+/* It is asked again when what it needs is there. */
+static void put_off(struct alias_walk *x, uint32_t index)
 {
-    struct alias_expansion *e = x->out;
-
-    if (!(e->need_n & (e->need_n - 1))) /* 0, and powers of two */
-        e->needs = mem_realloc(e->needs, (e->need_n ? 2 * e->need_n : 1) * sizeof *e->needs);
-    e->needs[e->need_n++] = *need;
-    return e->need_n == ROUTE_NEEDS_MAX ? -EAGAIN : -EINPROGRESS;
+    if (x->unknown_n == x->unknown_cap) {
+        x->unknown_cap = x->unknown_cap ? 2 * x->unknown_cap : ROUTE_NEEDS_MAX;
+        x->unknown = mem_realloc(x->unknown, x->unknown_cap * sizeof *x->unknown);
+    }
+    x->unknown[x->unknown_n++] = index;
 }
 
-/* 1 with the answer, 0: it is a leaf, -EAGAIN; -EINPROGRESS: later; -EIO: *ret_why. */
-static int ask(struct expand *x, struct current *c, struct alias_source **source,
-               const char **ret_why)
+static void add_need(struct alias_walk *x, const struct route_need *need)
 {
-    int domain = x->how->domain(x->how->ctx, c->address.domain), r;
+    struct alias_expansion *e = &x->out;
+
+    if (!e->needs)
+        e->needs = mem_alloc(ROUTE_NEEDS_MAX * sizeof *e->needs);
+    e->needs[e->need_n++] = *need;
+}
+
+/* 1 with the answer, 0: it is a leaf, -EAGAIN: not known yet; *ret_why with -EIO: a directory can't
+ * say, or -ENODATA: a file that can't be read. */
+static int ask(struct alias_walk *x, struct current *c, const char **ret_why)
+{
+    int domain = x->how.domain(x->how.ctx, c->address.domain), r;
     int unqualified = !!(x->nodes[c->index].flags & ALIAS_UNQUALIFIED);
     struct alias_query q = {
         .local = c->address.local,
@@ -415,32 +487,37 @@ static int ask(struct expand *x, struct current *c, struct alias_source **source
         .domain = c->address.domain,
         .local_domain = unqualified || (domain & ALIAS_DOMAIN_LOCAL),
         .virtual_domain = !!(domain & ALIAS_DOMAIN_VIRTUAL),
+        .keep_lists = x->how.keep_lists,
     };
-    struct alias_directory directory = { .arena = x->arena };
+    struct alias_directory directory = { .arena = x->need_arena,
+                                         .known = x->nodes[c->index].known };
     char *user, *at;
 
-    if (alias_lookup(x->how->set, &q, &c->answer))
-        return 1;
-    r = alias_directory_lookup(x->how, &q, &c->answer, &directory);
-    *source = directory.source;
-    *ret_why = directory.why;
+    r = alias_lookup(x->how.set, &q, &c->answer);
+    if (r < 0)
+        *ret_why = arena_printf(x->arena, "the aliases can't be looked up: %s", c->answer.why);
+    if (r)
+        return r < 0 ? -ENODATA : r;
+    r = alias_directory_lookup(&x->how, &q, &c->answer, &directory);
+    c->source = directory.source;
+    x->nodes[c->index].known = directory.known;
+    if (r == -EIO)
+        *ret_why = arena_strdup(x->arena, directory.why);
     if (r == -EAGAIN)
-        return add_need(x, &directory.need);
+        add_need(x, &directory.need);
     if (r > 0)
         c->answer.file = arena_strdup(x->arena, c->answer.file);
     if (r)
         return r;
-    if (!x->how->users || !q.local_domain)
+    if (!x->how.users || !q.local_domain)
         return 0;
     user = arena_strdup(x->arena, c->address.local);
     at = alias_subaddress(x->cfg) && *user ? strchr(user + 1, alias_subaddress(x->cfg)) : NULL;
     if (at)
         *at = '\0';
-    r = alias_users_lookup(x->how->users, user, &q, x->how->max_age, &c->answer, source);
-    if (r == -EAGAIN) { /* the others may want something too: all is asked for at once */
+    r = alias_users_lookup(x->how.users, user, &q, x->how.max_age, &c->answer, &c->source);
+    if (r == -EAGAIN) /* the others may want something too: all is asked for at once */
         buf_add(&x->wanted, user, strlen(user) + 1);
-        r = -EINPROGRESS;
-    }
     if (r > 0) /* what is borrowed from his file must last: texts are copied, this is not */
         c->answer.file = arena_strdup(x->arena, c->answer.file);
     return r;
@@ -448,17 +525,17 @@ static int ask(struct expand *x, struct current *c, struct alias_source **source
 
 /* Nothing is known of the address: so mail for it goes there. The same user may have been named as
  * local before: he gets it once. */
-static void add_address_leaf(struct expand *x, const struct current *c)
+static void add_address_leaf(struct alias_walk *x, const struct current *c)
 {
     const struct route_address *a = &c->address;
     int local = x->nodes[c->index].flags & ALIAS_UNQUALIFIED ||
-        x->how->domain(x->how->ctx, a->domain) & ALIAS_DOMAIN_LOCAL;
+        x->how.domain(x->how.ctx, a->domain) & ALIAS_DOMAIN_LOCAL;
     char quoted[2 * POSTERN_LOCAL_MAX + 3], *key;
     int again, n = postern_address_quote(a->local, a->local_len, quoted, sizeof quoted);
 
     if (local && n > 0) {
         key = mem_printf("%s@%s", quoted, a->domain);
-        again = seen_leaf(x, ALIAS_LOCAL, key);
+        again = seen_leaf(x, ALIAS_LOCAL, key, strlen(key));
         free(key);
         if (again)
             return;
@@ -466,45 +543,57 @@ static void add_address_leaf(struct expand *x, const struct current *c)
     add_node_leaf(x, c->index, ALIAS_ADDRESS);
 }
 
-static int visit(struct expand *x, uint32_t index)
+static void too_deep(struct alias_walk *x, uint32_t index)
 {
-    struct alias_source *source = NULL;
-    struct current c = { .index = index };
+    struct alias_leaf *leaf = add_node_leaf(x, index, ALIAS_ADDRESS);
+
+    set_error(leaf, 5, 4, 6,
+              arena_printf(x->arena, "aliases nest deeper than %lld: %s", (long long)x->cfg->depth,
+                           leaf->chain));
+}
+
+/* What the node is; if it is an alias, it is open now. */
+static void visit(struct alias_walk *x, uint32_t index)
+{
+    struct current *c = &x->open; /* an answer borrows from itself: it stays in its place */
     const char *why;
     int r;
 
     if (x->nodes[index].depth > (uint32_t)x->cfg->depth) {
-        struct alias_leaf *leaf = add_node_leaf(x, index, ALIAS_ADDRESS);
-
-        set_error(leaf, 5, 4, 6,
-                  arena_printf(x->arena, "aliases nest deeper than %lld: %s",
-                               (long long)x->cfg->depth, leaf->chain));
-        return 0;
+        too_deep(x, index);
+        return;
     }
-    if (route_address_init(&c.address, x->nodes[index].text, x->how->hostname, &why) < 0) {
+    c->index = index;
+    c->source = NULL;
+    c->include.kind = 0;
+    x->is_open = 1;
+    if (route_address_init(&c->address, x->nodes[index].text, x->how.hostname, &why) < 0) {
         struct alias_leaf *leaf = add_node_leaf(x, index, ALIAS_ADDRESS);
 
         set_error(leaf, 5, 1, 3, arena_printf(x->arena, "%s is no address: %s", leaf->text, why));
-        return 0;
+        close_node(x);
+        return;
     }
-    r = ask(x, &c, &source, &why);
-    if (r == -EIO) {
+    r = ask(x, c, &why);
+    if (r > 0) {
+        open_targets(x, c);
+        return;
+    }
+    if (r == -EIO)
         set_error(add_node_leaf(x, index, ALIAS_ADDRESS), 4, 4, 3, why);
-        r = 0;
-    } else if (r == -EINPROGRESS) {
-        r = 0;
-    } else if (!r) {
-        add_address_leaf(x, &c);
-    } else if (r > 0) {
-        r = add_targets(x, &c);
-    }
-    alias_source_unref(&source);
-    return r;
+    else if (r == -ENODATA)
+        set_error(add_node_leaf(x, index, ALIAS_ADDRESS), 4, 3, 5, why);
+    else if (r == -EAGAIN)
+        put_off(x, index);
+    else
+        add_address_leaf(x, c);
+    close_node(x);
 }
 
 /* --- circles --- */
 
-static void report_circle(struct expand *x, const uint32_t *path, uint32_t path_n, uint32_t back)
+static void report_circle(struct alias_walk *x, const uint32_t *path, uint32_t path_n,
+                          uint32_t back)
 {
     struct alias_leaf *leaf;
     struct buf text = { 0 };
@@ -523,7 +612,7 @@ static void report_circle(struct expand *x, const uint32_t *path, uint32_t path_
 }
 
 /* Depth first, on a path of its own: the graph may be deeper than our stack would like. */
-static void find_circles(struct expand *x)
+static void find_circles(struct alias_walk *x)
 {
     uint32_t *path = mem_alloc(x->node_n * sizeof *path), n = 1;
 
@@ -551,49 +640,148 @@ static void find_circles(struct expand *x)
 
 /* --- the whole --- */
 
-static int run(struct expand *x, const char *address)
+static int begin(struct alias_walk *x, const char *address)
 {
     struct node root = { .parent = NOBODY };
     struct route_address a;
     const char *why;
-    int r = 0;
 
-    if (route_address_init(&a, address, x->how->hostname, &why) < 0)
+    if (route_address_init(&a, address, x->how.hostname, &why) < 0)
         return -EINVAL;
     root.text = full_text(x, &a, a.parsed.route ? a.parsed.local : address);
     root.flags = a.parsed.domain ? 0 : ALIAS_UNQUALIFIED;
     add_node(x, key_of(x, &a), &root);
-    for (uint32_t i = 0; i < x->node_n && !r; i++)
-        r = visit(x, i);
-    if (!r && (x->out->need_n || x->wanted.len))
-        r = -EAGAIN;
-    if (!r)
-        find_circles(x);
-    return r;
+    return -EINPROGRESS;
+}
+
+/* 1: *ret is to be visited; first come those that were put off. */
+static int next_node(struct alias_walk *x, uint32_t *ret)
+{
+    if (x->unknown_at < x->unknown_end)
+        *ret = x->unknown[x->unknown_at++];
+    else if (x->at < x->node_n)
+        *ret = x->at++;
+    else
+        return 0;
+    return 1;
+}
+
+static int walk(struct alias_walk *x)
+{
+    uint32_t index;
+    int r;
+
+    for (;;) {
+        r = x->is_open ? look_at_targets(x) : 0;
+        if (r)
+            return r;
+        if (!*x->budget)
+            return -EINPROGRESS;
+        --*x->budget;
+        if (x->out.need_n == ROUTE_NEEDS_MAX) /* that is enough for once */
+            return -EAGAIN;
+        if (!next_node(x, &index))
+            break;
+        visit(x, index);
+    }
+    if (x->out.need_n || x->wanted.len)
+        return -EAGAIN;
+    find_circles(x);
+    return 0;
+}
+
+/* What was asked for is there: those who asked are the next. */
+static void answered(struct alias_walk *x)
+{
+    memmove(x->unknown, x->unknown + x->unknown_at,
+            (x->unknown_n - x->unknown_at) * sizeof *x->unknown);
+    x->unknown_n -= x->unknown_at;
+    x->unknown_at = 0;
+    x->unknown_end = x->unknown_n;
+    x->out.need_n = 0;
+    x->out.wanted = NULL;
+    x->out.wanted_len = 0;
+    buf_clear(&x->wanted);
+    arena_free(&x->need_arena);
+    x->need_arena = arena_new();
+}
+
+struct alias_walk *alias_walk_new(const struct alias_expand *how, const char *address)
+{
+    struct alias_walk *x = mem_zalloc(sizeof *x);
+
+    x->how = *how;
+    x->how.set = alias_set_ref((struct alias_set *)(uintptr_t)how->set);
+    x->cfg = how->set->cfg;
+    x->out.arena = x->arena = arena_new();
+    x->need_arena = arena_new();
+    x->seen = map_new();
+    x->leaves = map_new();
+    x->since = clock_mono();
+    x->result = begin(x, address);
+    return x;
+}
+
+int alias_walk_step(struct alias_walk *x, size_t *budget, const struct alias_expansion **ret)
+{
+    *ret = &x->out;
+    if (x->result != -EAGAIN && x->result != -EINPROGRESS)
+        return x->result;
+    if (x->result == -EAGAIN && x->unknown_n)
+        answered(x);
+    if (clock_mono() - x->since > x->how.max_age)
+        x->how.max_age = clock_mono() - x->since;
+    x->budget = budget;
+    x->result = walk(x);
+    if (x->result == -EAGAIN && x->wanted.len) {
+        x->out.wanted =
+            memcpy(arena_alloc(x->need_arena, x->wanted.len), x->wanted.data, x->wanted.len);
+        x->out.wanted_len = x->wanted.len;
+    }
+    return x->result;
+}
+
+/* All but what it has found. */
+static void walk_done(struct alias_walk *x)
+{
+    struct alias_set *set = (struct alias_set *)(uintptr_t)x->how.set;
+
+    close_node(x);
+    buf_free(&x->wanted);
+    for (uint32_t i = 0; i < x->node_n; i++)
+        free(x->nodes[i].edges);
+    free(x->nodes);
+    free(x->unknown);
+    map_free(&x->seen, NULL);
+    map_free(&x->leaves, NULL);
+    alias_set_unref(&set);
+    free(x);
+}
+
+void alias_walk_free(struct alias_walk **w)
+{
+    struct alias_walk *x = *w;
+
+    if (!x)
+        return;
+    *w = NULL;
+    arena_free(&x->need_arena);
+    alias_expansion_done(&x->out);
+    walk_done(x);
 }
 
 int alias_expand(const struct alias_expand *how, const char *address, struct alias_expansion *ret)
 {
-    struct expand x = { .how = how, .cfg = how->set->cfg, .out = ret };
-    int r;
+    struct alias_walk *x = alias_walk_new(how, address);
+    const struct alias_expansion *found;
+    size_t budget = SIZE_MAX;
+    int r = alias_walk_step(x, &budget, &found);
 
-    memset(ret, 0, sizeof *ret);
-    ret->arena = x.arena = arena_new();
-    x.seen = map_new();
-    x.leaves = map_new();
-    r = run(&x, address);
+    *ret = *found;
+    ret->need_arena = STEAL_PTR(x->need_arena);
     if (r < 0)
         ret->n = 0;
-    if (r == -EAGAIN && x.wanted.len) {
-        ret->wanted = memcpy(arena_alloc(x.arena, x.wanted.len), x.wanted.data, x.wanted.len);
-        ret->wanted_len = x.wanted.len;
-    }
-    buf_free(&x.wanted);
-    for (uint32_t i = 0; i < x.node_n; i++)
-        free(x.nodes[i].edges);
-    free(x.nodes);
-    map_free(&x.seen, NULL);
-    map_free(&x.leaves, NULL);
+    walk_done(x);
     return r;
 }
 
@@ -601,6 +789,7 @@ void alias_expansion_done(struct alias_expansion *e)
 {
     free(e->leaves);
     free(e->needs);
+    arena_free(&e->need_arena);
     arena_free(&e->arena);
     *e = (struct alias_expansion){ 0 };
 }

@@ -31,6 +31,7 @@ void alias_file_free(struct alias_file **f)
         return;
     alias_source_unref(&(*f)->source);
     free((*f)->path);
+    free((*f)->why);
     free(*f);
     *f = NULL;
 }
@@ -116,6 +117,17 @@ static void lend(struct alias_file *f, const struct alias_file *old)
 {
     if (old && old->source)
         f->source = alias_source_ref(old->source);
+    else if (old && old->why && !f->why)
+        f->why = mem_strdup(old->why);
+}
+
+/* Mail that needs it is told so, as long as nothing else is known of it. */
+static void note_why(struct alias_file *f, const struct alias_report *own)
+{
+    if (f->source)
+        return;
+    free(f->why);
+    f->why = mem_strdup(own->errors.n ? own->errors.lines[0] : f->path);
 }
 
 static void missing(struct alias_file *f, const struct alias_limits *how,
@@ -136,6 +148,7 @@ static void missing(struct alias_file *f, const struct alias_limits *how,
     f->fresh = 1;
     config_error(&own.errors, f->path, NULL, "%s",
                  f->seen_errno == ELOOP ? "it is a link: not followed" : strerror(f->seen_errno));
+    note_why(f, &own);
     report_read(&own, how, f->source != NULL, report);
 }
 
@@ -161,6 +174,7 @@ static void load_open(struct alias_file *f, int fd, const struct alias_limits *h
     if (!r)
         r = read_open(f, fd, how, &own);
     f->broken = r < 0;
+    note_why(f, &own);
     /* A file that is his no more is not his word any more. */
     if (r < 0 && r != -EPERM)
         lend(f, old);

@@ -65,6 +65,38 @@ static int is_relative(const char *path)
     return *path != '/' && !strpbrk(path, ":[");
 }
 
+static void add_file(struct build *b, const struct alias_target *t)
+{
+    buf_adds(&b->bytes, alias_file_mark(t));
+    if (is_relative(t->text))
+        buf_printf(&b->bytes, "%s/", b->folder);
+    buf_add(&b->bytes, t->text, t->len);
+}
+
+/* Members can be called what is no address to a reader of targets: "|x@example.org" is a person,
+ * and must not come back as a command. In quotes nothing has a meaning. */
+static int add_address(struct build *b, const struct alias_target *t, uint32_t line)
+{
+    struct postern_address a = { .size = sizeof a };
+    struct address_fault fault = { NULL, 0 };
+    size_t at = b->bytes.len, local;
+
+    if (!strchr(ALIAS_MARKS, *t->text)) {
+        buf_add(&b->bytes, t->text, t->len);
+        return 0;
+    }
+    local = strcspn(t->text, "@"); /* a mark is no quote, so none of these is inside of any */
+    buf_printf(&b->bytes, "\"%.*s\"%s", (int)local, t->text, t->text + local);
+    if (address_parse(b->bytes.data + at, b->bytes.len - at,
+                      POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &fault) == 0)
+        return 0;
+    config_error(&b->report->errors, b->file, NULL,
+                 "line %u: \"%s\" begins like a target that is no address, and in quotes it is "
+                 "none: %s",
+                 line, t->text, fault.why);
+    return -EINVAL;
+}
+
 static int add_members(struct build *b, const struct alias_target *t, uint32_t line, size_t *count);
 
 static int add_target(struct build *b, const struct alias_target *t, uint32_t line, size_t *count)
@@ -87,11 +119,10 @@ static int add_target(struct build *b, const struct alias_target *t, uint32_t li
         r = add_command(b, t, line);
         break;
     case ALIAS_FILE:
-        buf_printf(&b->bytes, ">%s%s%s", is_relative(t->text) ? b->folder : "",
-                   is_relative(t->text) ? "/" : "", t->text);
+        add_file(b, t);
         break;
     default:
-        buf_add(&b->bytes, t->text, t->len);
+        r = add_address(b, t, line);
     }
     buf_addc(&b->bytes, '\0');
     return r;
@@ -159,11 +190,21 @@ static int add_values(struct build *b, const struct alias_record *rec)
         add_sendmail_owner(b, rec);
     for (size_t i = 0; i < rec->target_n && !r; i++) {
         p = alias_map_target(p, &t);
-        if (i == 0 && rec->flags & ALIAS_RECORD_LIST)
+        if (i == 0 && rec->flags & ALIAS_RECORD_LIST) {
             buf_adds(&b->bytes, "::");
+                }
         r = add_target(b, &t, rec->line, &count);
     }
     return r;
+}
+
+static void add_key(struct build *b, const struct entry *e)
+{
+    if (b->n == b->cap) {
+        b->cap = b->cap ? 2 * b->cap : 1024;
+        b->v = mem_realloc(b->v, b->cap * sizeof *b->v);
+    }
+    b->v[b->n++] = *e;
 }
 
 static int add_entry(struct build *b, const struct alias_record *rec)
@@ -181,12 +222,52 @@ static int add_entry(struct build *b, const struct alias_record *rec)
     }
     r = add_values(b, rec);
     e.value_len = (uint32_t)(b->bytes.len - e.at - e.key_len);
-    if (b->n == b->cap) {
-        b->cap = b->cap ? 2 * b->cap : 1024;
-        b->v = mem_realloc(b->v, b->cap * sizeof *b->v);
-    }
-    b->v[b->n++] = e;
+    add_key(b, &e);
     return r;
+}
+
+/* --- owners --- */
+
+/* What is too long for a name, or for a map, is no name that anybody could ask for. */
+static void add_owner(struct build *b, const struct alias_key *list, const char *before,
+                      const char *after, const char *owner)
+{
+    struct entry e = { .at = b->bytes.len };
+    char local[POSTERN_LOCAL_MAX + 16];
+    struct alias_key k;
+    int n = snprintf(local, sizeof local, "%s%.*s%s", before, (int)list->local_len, list->v, after);
+
+    if (alias_key_make(&k, local, (size_t)n,
+                       list->len > list->local_len ? list->v + list->local_len + 1 : NULL) < 0)
+        return;
+    alias_key_print(k.v, k.len, &b->bytes);
+    e.key_len = (uint32_t)(b->bytes.len - e.at);
+    e.value_len = (uint32_t)strlen(owner) + 1;
+    if (e.key_len > ALIAS_LMDB_KEY_MAX)
+        return;
+    buf_add(&b->bytes, owner, e.value_len);
+    add_key(b, &e);
+}
+
+/* A directory is asked for names, not for lists by the names of their owners: so these are entries
+ * like others. They stand behind all of those, for the first of one name counts. */
+static void add_owners(struct build *b)
+{
+    for (size_t i = 0, n = b->n; b->cfg->owners && i < n; i++) {
+        const struct entry e = b->v[i];
+        const char *value = b->bytes.data + e.at + e.key_len;
+        char *owner AUTO_FREE = NULL;
+        struct address_fault fault = { NULL, 0 };
+        struct alias_key list;
+
+        if (e.value_len < 3 || memcmp(value, "::", 2) != 0 ||
+            alias_key_parse(&list, b->bytes.data + e.at, e.key_len, &fault) < 0)
+            continue;
+        owner = mem_strdup(value + 2);
+        add_owner(b, &list, "owner-", "", owner);
+        add_owner(b, &list, "", "-owner", owner);
+        add_owner(b, &list, "", "-request", owner);
+    }
 }
 
 static int read_file(struct build *b, const struct config_alias_file *file)
@@ -352,6 +433,7 @@ int alias_lmdb_build(const struct config_aliases *cfg, const struct config_alias
     for (size_t i = 0; i < n && !r; i++)
         r = read_file(&b, &files[i]);
     if (!r) {
+        add_owners(&b);
         sort_entries(&b);
         r = replace(&b, path);
     }

@@ -9,8 +9,6 @@
 #include "util/cleanup.h"
 #include "util/text.h"
 
-#define DEVNULL "/dev/null"
-
 /* Is path below folder? Neither has ".." in it. */
 static int is_below(const char *path, const char *folder)
 {
@@ -35,7 +33,7 @@ static int has_dots(const char *path)
 
 static int check_roots(const struct config_aliases *cfg, const char *path, const char **reterr_why)
 {
-    if (strcmp(path, DEVNULL) == 0)
+    if (strcmp(path, ALIAS_DEV_NULL) == 0)
         return 0;
     if (has_dots(path)) {
         *reterr_why = "a path with \"..\" in it is not followed";
@@ -149,7 +147,7 @@ int alias_path_allowed(const struct config_aliases *cfg, const char *path)
 
     if (!real)
         return -errno;
-    if (strcmp(real, DEVNULL) == 0)
+    if (strcmp(real, ALIAS_DEV_NULL) == 0)
         return 0;
     for (size_t i = 0; i < cfg->roots.n; i++) {
         char *root AUTO_FREE = realpath(cfg->roots.v[i], NULL);
@@ -169,7 +167,7 @@ char *alias_file_name(const char *path, unsigned flags, int64_t unix_seconds, ch
     int n;
 
     localtime_r(&t, &tm);
-    if ((flags & ALIAS_DATED) && !strchr(name, '.') && strcmp(path, DEVNULL) != 0)
+    if ((flags & ALIAS_DATED) && !strchr(name, '.') && strcmp(path, ALIAS_DEV_NULL) != 0)
         n = snprintf(buf, size, "%s.%04d-%02d", path, tm.tm_year + 1900, tm.tm_mon + 1);
     else
         n = snprintf(buf, size, "%s", path);

@@ -27,8 +27,7 @@ static void address(struct buf *out, const char *text, size_t len)
     if (address_parse(text, len, POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &fault) < 0)
         return;
     n = postern_address_unquote(a.local, a.local_len, plain, sizeof plain);
-    if (!(a.flags & POSTERN_ADDRESS_QUOTED) && a.local[0] != '|' && a.local[0] != '*' &&
-        a.local[0] != '_')
+    if (!(a.flags & POSTERN_ADDRESS_QUOTED) && !strchr(ALIAS_MARKS, a.local[0]))
         buf_add(out, a.local, a.local_len);
     else
         quoted(out, "", plain, n < 0 ? 0 : (size_t)n);
@@ -50,6 +49,14 @@ static void command(struct buf *out, const struct alias_target *t)
     buf_free(&line);
 }
 
+const char *alias_file_mark(const struct alias_target *t)
+{
+    const char *slash = strrchr(t->text, '/');
+    int dated = t->flags & ALIAS_DATED || strcmp(t->text, ALIAS_DEV_NULL) == 0;
+
+    return dated || strchr(slash ? slash + 1 : t->text, '.') ? ">" : ">>";
+}
+
 void alias_target_print(const struct alias_target *t, struct buf *out)
 {
     switch (t->kind) {
@@ -61,7 +68,7 @@ void alias_target_print(const struct alias_target *t, struct buf *out)
         command(out, t);
         break;
     case ALIAS_FILE:
-        quoted(out, ">", t->text, t->len);
+        quoted(out, alias_file_mark(t), t->text, t->len);
         break;
     case ALIAS_INCLUDE:
         quoted(out, "<", t->text, t->len);

@@ -230,6 +230,8 @@ int alias_add_text(struct alias_reader *r, const char *at, const char *text, siz
     case '|':
         return alias_add_special(r, at, ALIAS_PIPE, 0, text + 1, len - 1);
     case '>':
+        if (len > 1 && text[1] == '>')
+            return alias_add_special(r, at, ALIAS_FILE, 0, text + 2, len - 2);
         return alias_add_special(r, at, ALIAS_FILE, ALIAS_DATED, text + 1, len - 1);
     case 0:
         return alias_error(r, at, "found nothing, expected an address");
@@ -250,9 +252,6 @@ static int read_any(struct alias_reader *r, enum alias_syntax syntax)
     case ALIAS_SYNTAX_DIS:
     case ALIAS_SYNTAX_INCLUDE:
         return alias_read_list(r, syntax);
-    case ALIAS_SYNTAX_DOMAINS:
-    case ALIAS_SYNTAX_UCX_DOMAINS:
-        return alias_read_domains(r, syntax);
     case ALIAS_SYNTAX_PASSWD:
         return alias_read_passwd(r);
     default:

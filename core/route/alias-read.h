@@ -63,7 +63,9 @@ int alias_add_local(struct alias_reader *r, const char *at, const char *text, si
 /* PIPE, FILE or INCLUDE; "<", "|" and the like taken off. */
 int alias_add_special(struct alias_reader *r, const char *at, enum alias_kind kind, unsigned flags,
                       const char *text, size_t len);
-/* A target as TCPware writes it: "*", "_user", "<file", "|command", ">file", or an address. */
+/* A target as TCPware writes it: "*", "_user", "<file", "|command", ">file", or an address; and
+ * ">>file", which is never dated, for what the other syntaxes can say. */
+#define ALIAS_MARKS "*_<|>" /* what begins with one of them is no address */
 int alias_add_text(struct alias_reader *r, const char *at, const char *text, size_t len);
 
 /* A path without the ";version" that VMS puts behind it. */
@@ -76,17 +78,14 @@ enum alias_syntax { /* the first ones as in config_alias_file.syntax */
     ALIAS_SYNTAX_TCPWARE,
     ALIAS_SYNTAX_SENDMAIL,
     ALIAS_SYNTAX_JSON,
-    ALIAS_SYNTAX_DIS,         /* members of a UCX list, a line each    */
-    ALIAS_SYNTAX_INCLUDE,     /* members, a line each                  */
-    ALIAS_SYNTAX_DOMAINS,     /* a domain a line: SMTP_HOST_ALIASES    */
-    ALIAS_SYNTAX_UCX_DOMAINS, /* UCX$SMTP_LOCAL_ALIASES.TXT            */
-    ALIAS_SYNTAX_PASSWD       /* full names, from a password file      */
+    ALIAS_SYNTAX_DIS,     /* members of a UCX list, a line each */
+    ALIAS_SYNTAX_INCLUDE, /* members, a line each               */
+    ALIAS_SYNTAX_PASSWD   /* full names, from a password file   */
 };
 int alias_read_tcpware(struct alias_reader *r);
 int alias_read_sendmail(struct alias_reader *r);
 int alias_read_json(struct alias_reader *r);
 int alias_read_list(struct alias_reader *r, enum alias_syntax syntax);
-int alias_read_domains(struct alias_reader *r, enum alias_syntax syntax);
 int alias_read_passwd(struct alias_reader *r);
 
 /* Decodes and reads: text is consumed. 0 or -EINVAL, with what was wrong in the report. */
@@ -97,5 +96,7 @@ int alias_read(enum alias_syntax syntax, const char *file, struct alias_text *te
  * command) is printed as it would be said in one line. */
 void alias_print(const struct alias_map *m, struct buf *out);
 void alias_target_print(const struct alias_target *t, struct buf *out); /* one of them */
+/* What stands before a FILE, for alias_add_text: ">", or ">>" where that makes a difference. */
+const char *alias_file_mark(const struct alias_target *t);
 
 #endif

@@ -25,9 +25,7 @@ static struct alias_file *load_file(struct load *l, const char *path, enum alias
     int members = syntax == ALIAS_SYNTAX_DIS || syntax == ALIAS_SYNTAX_INCLUDE;
     struct alias_limits how = {
         .syntax = syntax,
-        .max = members || syntax == ALIAS_SYNTAX_DOMAINS || syntax == ALIAS_SYNTAX_UCX_DOMAINS
-            ? ALIAS_LIST_MAX
-            : ALIAS_FILE_MAX,
+        .max = members ? ALIAS_LIST_MAX : ALIAS_FILE_MAX,
         .gentle = members,
     };
     struct alias_file *f = alias_file_load(path, &how, old, l->report);
@@ -75,26 +73,6 @@ static void load_files(struct load *l)
     l->set->file_n = n;
 }
 
-/* --- domains --- */
-
-static enum alias_syntax domain_syntax(const char *path)
-{
-    return strcasestr(base_name(path), "local_aliases") ? ALIAS_SYNTAX_UCX_DOMAINS
-                                                        : ALIAS_SYNTAX_DOMAINS;
-}
-
-static void load_domains(struct load *l)
-{
-    const struct postern_strings *paths = &l->cfg->domain_files;
-    struct alias_file **v = mem_zalloc((paths->n + 1) * sizeof *v);
-
-    for (size_t i = 0; i < paths->n; i++)
-        v[i] = load_file(l, paths->v[i], domain_syntax(paths->v[i]),
-                         l->old ? l->old->domains[i] : NULL);
-    l->set->domains = v;
-    l->set->domain_n = paths->n;
-}
-
 /* --- .DIS files --- */
 
 static int is_dis(const struct dirent *entry)
@@ -108,13 +86,15 @@ static void load_list(struct load *l, const char *folder, const char *file)
 {
     size_t len = strlen(file) - (sizeof DIS - 1);
     char *name AUTO_FREE = mem_strndup(file, len), *path AUTO_FREE = NULL;
+    struct alias_file *f;
 
     text_lower_str(name);
     if (map_get(l->set->lists, name) || map_count(l->set->lists) >= ALIAS_LISTS_MAX)
         return; /* folders are a search list: the first that has it */
     path = mem_printf("%s/%s", folder, file);
-    map_set(l->set->lists, name,
-            load_file(l, path, ALIAS_SYNTAX_DIS, l->old ? map_get(l->old->lists, name) : NULL));
+    f = load_file(l, path, ALIAS_SYNTAX_DIS, l->old ? map_get(l->old->lists, name) : NULL);
+    f->behind = l->set->unseen != NULL;
+    map_set(l->set->lists, name, f);
 }
 
 struct kept { /* while the lists of the set before are gone through */
@@ -133,25 +113,40 @@ static void keep_list(void *ctx, const char *name, void *value)
         load_list(kept->l, kept->folder, old->path + len + 1);
 }
 
-/* A folder that can't be read keeps the lists that it had, like a file that is broken. */
-static void keep_folder(struct load *l, const char *folder, int err)
+static enum alias_folder folder_before(const struct load *l, size_t i)
 {
-    struct kept kept = { l, folder };
-
-    l->set->unread++;
-    if (!l->old || !l->old->unread) /* said once */
-        config_error(&l->report->errors, folder, NULL, "%s", strerror(err));
-    if (l->old)
-        map_each(l->old->lists, keep_list, &kept);
+    return l->old ? (enum alias_folder)l->old->folders[i] : ALIAS_FOLDER_READ;
 }
 
-static void load_folder(struct load *l, const char *folder)
+/* A folder that can't be read keeps the lists that it had, like a file that is broken. */
+static void keep_folder(struct load *l, size_t i, int err)
 {
+    enum alias_folder before = folder_before(l, i);
+    const char *folder = l->cfg->lists.v[i];
+    struct kept kept = { l, folder };
+
+    if (before == ALIAS_FOLDER_READ) /* said once */
+        config_error(&l->report->errors, folder, NULL, "%s (it is in aliases.lists)",
+                     strerror(err));
+    if (l->old && before != ALIAS_FOLDER_NEVER) {
+        l->set->folders[i] = ALIAS_FOLDER_KEPT;
+        map_each(l->old->lists, keep_list, &kept);
+        return;
+    }
+    l->set->folders[i] = ALIAS_FOLDER_NEVER;
+    if (!l->set->unseen)
+        l->set->unseen = mem_printf("%s: %s", folder, strerror(err));
+}
+
+static void load_folder(struct load *l, size_t which)
+{
+    const char *folder = l->cfg->lists.v[which];
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, is_dis, alphasort);
 
     if (n < 0)
-        keep_folder(l, folder, errno);
+        keep_folder(l, which, errno);
+    l->fresh |= l->set->folders[which] != folder_before(l, which);
     if (n > (int)ALIAS_LISTS_MAX && !l->old)
         config_error(&l->report->warnings, folder, NULL, "found %d lists, expected at most %u", n,
                      ALIAS_LISTS_MAX);
@@ -164,8 +159,9 @@ static void load_folder(struct load *l, const char *folder)
 
 static void load_lists(struct load *l)
 {
+    l->set->folders = mem_zalloc(l->cfg->lists.n + 1);
     for (size_t i = 0; i < l->cfg->lists.n; i++)
-        load_folder(l, l->cfg->lists.v[i]);
+        load_folder(l, i);
     if (l->old && map_count(l->old->lists) != map_count(l->set->lists))
         l->fresh = 1;
 }
@@ -240,11 +236,12 @@ int alias_set_load(const struct config_aliases *cfg, const struct alias_set *old
     set->lists = map_new();
     set->includes = map_new();
     load_files(&l);
-    load_domains(&l);
     load_lists(&l);
-    for (size_t i = 0; i < set->file_n; i++)
+    for (size_t i = 0; i < set->file_n; i++) {
         load_includes_of(&l, set->files[i]);
-    set->whole = is_whole(set->files, set->file_n) && is_whole(set->domains, set->domain_n);
+        alias_check_owners(cfg, set->files[i], report);
+    }
+    set->whole = is_whole(set->files, set->file_n) && !set->unseen;
     if (!l.fresh) {
         alias_set_unref(&set);
         return 0;
@@ -280,9 +277,10 @@ void alias_set_unref(struct alias_set **s)
     if (!old || atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) > 1)
         return;
     free_files(old->files, old->file_n);
-    free_files(old->domains, old->domain_n);
     map_free(&old->lists, free_file);
     map_free(&old->includes, free_file);
+    free(old->folders);
+    free(old->unseen);
     free(old);
 }
 
@@ -324,28 +322,7 @@ size_t alias_set_bytes(const struct alias_set *s)
 
     for (size_t i = 0; i < s->file_n; i++)
         n += file_bytes(s->files[i]);
-    for (size_t i = 0; i < s->domain_n; i++)
-        n += file_bytes(s->domains[i]);
     map_each(s->lists, add_bytes, &n);
     map_each(s->includes, add_bytes, &n);
     return n;
-}
-
-int alias_set_domain(const struct alias_set *s, const char *domain, const char **ret_file,
-                     uint32_t *ret_line)
-{
-    struct alias_record rec;
-
-    for (size_t i = 0; i < s->domain_n; i++) {
-        const struct alias_source *source = s->domains[i]->source;
-
-        if (!source || !alias_map_find(&source->map, domain, strlen(domain), &rec))
-            continue;
-        if (ret_file)
-            *ret_file = source->file;
-        if (ret_line)
-            *ret_line = rec.line;
-        return 1;
-    }
-    return 0;
 }

@@ -32,17 +32,25 @@ struct alias_file {
     int                  seen_errno; /* it could not be opened */
     int                  broken;     /* the version seen is not the one in source */
     int                  fresh;      /* looked at anew, not lent by the set before */
+    char                *why;    /* without a source: what is wrong with it, and its name */
+    int                  behind; /* a list: one of its name may be in a folder never read */
+};
+
+enum alias_folder { /* what is known of a folder of lists */
+    ALIAS_FOLDER_READ,
+    ALIAS_FOLDER_KEPT, /* it can't be read any more: it has the lists that it had */
+    ALIAS_FOLDER_NEVER /* it could not be read so far: nobody knows what is in it */
 };
 
 struct alias_set {
     atomic_int                   refs;
     const struct config_aliases *cfg;
-    size_t                       file_n, domain_n;
+    size_t                       file_n;
     struct alias_file          **files;   /* in the order of precedence; full names at the end */
-    struct alias_file          **domains;
     struct map                  *lists;    /* name to alias_file */
     struct map                  *includes; /* path to alias_file */
-    size_t                       unread;   /* folders of lists that can't be read */
+    unsigned char               *folders;  /* enum alias_folder, for each of cfg->lists */
+    char                        *unseen; /* the first NEVER of them, and why; NULL: there is none */
     int                          whole;
 };
 
@@ -65,6 +73,10 @@ char *alias_path(const struct config_aliases *cfg, const char *said_in, const ch
                  const char **reterr_why);
 /* The same on the disk, links followed. */
 int alias_path_allowed(const struct config_aliases *cfg, const char *path);
+
+/* Warns of lists in a file that was just read whose owners are the lists themselves. */
+void alias_check_owners(const struct config_aliases *cfg, const struct alias_file *f,
+                        struct alias_report *report);
 
 /* How a file of aliases is written: as the configuration says, or by its name. */
 enum alias_syntax alias_syntax_of(const struct config_alias_file *file);

@@ -18,44 +18,14 @@ static int is_utf8(const char *p, const char *end)
     return 1;
 }
 
-/* DEC MCS is Latin-1 with other letters in five places, and nothing in some where Latin-1 has
- * something; those are read as Latin-1. All of it takes two bytes of UTF-8. */
-static unsigned mcs_char(unsigned char c)
-{
-    switch (c) {
-    case 0xa8:
-        return 0xa4; /* currency sign */
-    case 0xd7:
-        return 0x152; /* OE */
-    case 0xdd:
-        return 0x178; /* Y with diaeresis */
-    case 0xf7:
-        return 0x153; /* oe */
-    case 0xfd:
-        return 0xff; /* y with diaeresis */
-    default:
-        return c;
-    }
-}
-
 static void widen(struct alias_text *t)
 {
-    char *out = mem_alloc(2 * t->len + 1), *q = out;
+    char *out = mem_alloc(2 * t->len + 1);
+    int n = postern_text_decode(t->data, t->len, out, 2 * t->len + 1);
 
-    for (size_t i = 0; i < t->len; i++) {
-        unsigned c = mcs_char((unsigned char)t->data[i]);
-
-        if (c < 0x80) {
-            *q++ = (char)c;
-        } else {
-            *q++ = (char)(0xc0 | c >> 6);
-            *q++ = (char)(0x80 | (c & 0x3f));
-        }
-    }
     free(t->data);
     t->data = out;
-    t->len = (size_t)(q - out);
-    *q = '\0';
+    t->len = (size_t)n; /* there was room */
 }
 
 static void one_line_end(struct alias_text *t)

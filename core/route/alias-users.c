@@ -96,6 +96,7 @@ static struct alias_file *copy_old(struct alias_users *u, const char *name)
         copy = mem_alloc(sizeof *copy);
         *copy = *user->file;
         copy->path = mem_strdup(user->file->path);
+        copy->why = NULL;
         if (copy->source)
             alias_source_ref(copy->source);
     }

@@ -57,6 +57,9 @@ struct alias_target {
     uint32_t        line;
 };
 
+/* As a FILE it is no file: what goes there is discarded. */
+#define ALIAS_DEV_NULL "/dev/null"
+
 /* The file that an append goes to: with ALIAS_DATED and no type in the name, ".yyyy-mm" of that
  * moment, local time, is added (T-90). Returns buf, or NULL when it does not fit. */
 char *alias_file_name(const char *path, unsigned flags, int64_t unix_seconds, char *buf,
@@ -76,16 +79,11 @@ void              alias_set_unref(struct alias_set **s);
 /* On the loop: takes the new one, lets go of the one before. */
 void alias_set_swap(struct alias_set **current, struct alias_set **fresh);
 
-/* 0: some file that was asked for could not be read and there is no version from before; who finds
- * no alias should not conclude that there is none. */
+/* 0: some file or folder that was asked for could not be read and there is no version from before:
+ * alias_lookup may say so. */
 int    alias_set_whole(const struct alias_set *s);
 size_t alias_set_count(const struct alias_set *s); /* aliases and lists, without members */
 size_t alias_set_bytes(const struct alias_set *s); /* of memory, about */
-/* Is the (normalized) domain in a domain file? The router takes those for local. ret_* may be NULL:
- * where it was said. */
-int alias_set_domain(const struct alias_set *s, const char *domain, const char **ret_file,
-                     uint32_t *ret_line);
-
 /* --- one step --- */
 
 struct alias_query {
@@ -94,13 +92,14 @@ struct alias_query {
     const char *domain;        /* normalized: route_address.domain                               */
     int         local_domain;  /* the router's judgement: names count                            */
     int         virtual_domain; /* its aliases are full addresses, whatever aliases.virtual says */
+    int         keep_lists; /* lists whose members are in a file get mail for their owners, too   */
 };
 
 enum alias_how {
     ALIAS_BY_ADDRESS = 1, /* the full address                                              */
     ALIAS_BY_NAME = 2,    /* the local part                                                */
     ALIAS_BY_LIST = 3,    /* a .DIS file of that name                                      */
-    ALIAS_BY_OWNER = 4,   /* owner-LIST, LIST-owner, LIST-request                          */
+    ALIAS_BY_OWNER = 4,   /* owner-LIST, LIST-owner, LIST-request; list: the list keeps it  */
     ALIAS_BY_USER = 5     /* the user's own file                                           */
 };
 
@@ -111,6 +110,7 @@ struct alias_answer { /* borrows from the set, and from itself: not to be copied
     const char    *file;       /* where the alias stands                                   */
     uint32_t       line;
     size_t         folder_at;  /* of query.local: "user+folder" was answered as "user"; 0: no */
+    size_t         name_at, name_len; /* likewise, BY_OWNER with list: the list's name         */
     struct alias_target owner; /* envelope sender of a list; kind 0: none                  */
     /* what is left of the targets; private to alias_answer_next */
     struct alias_target        one;
@@ -118,13 +118,18 @@ struct alias_answer { /* borrows from the set, and from itself: not to be copied
     size_t                     left;
     const struct alias_source *members;
     size_t                     next;
+    const char                *why; /* with -EIO: in words, the set's */
     char                       owner_text[POSTERN_ADDRESS_MAX + 1];
 };
 
-/* 1 with the answer, or 0: no alias. Whether a user of that name exists is for others to say. */
+/* 1 with the answer; 0: no alias; -EIO: nobody knows as long as a file can't be read: ret->why.
+ * Whether a user of that name exists is for others to say. */
 int alias_lookup(const struct alias_set *s, const struct alias_query *q, struct alias_answer *ret);
 /* 1 with the next target, or 0: there are no more. */
 int alias_answer_next(struct alias_answer *a, struct alias_target *ret);
+/* Of a list: the path of the one file that its members are in, malloc'ed; NULL: there is none, or
+ * more than that. */
+char *alias_answer_file(const struct alias_set *s, const struct alias_answer *a);
 /* The members that an INCLUDE target names, as an answer; or -ENOENT with a sentence. */
 int alias_members(const struct alias_set *s, const struct alias_target *t, struct alias_answer *ret,
                   const char **reterr_why);
@@ -154,14 +159,16 @@ void alias_source_unref(struct alias_source **s);
 
 struct route_answers;
 struct route_answer;
-struct route_need { /* a question to a directory that has no answer yet; see route/answers.h */
-    uint32_t    kind;   /* enum postern_lookup_kind */
+struct route_need { /* a question that has no answer yet; see route/answers.h */
+    uint32_t    kind;   /* enum postern_lookup_kind, for a directory; or ROUTE_NEED_ADDRESSES */
     const char *source; /* the directory, by its instance's name */
-    const char *key;    /* as lookup_key: postern/services.h */
+    const char *key;    /* as lookup_key: postern/services.h; of ADDRESSES: the domain */
     const char *local, *domain;
 };
 
-#define ROUTE_NEEDS_MAX 64u /* questions of one go; then it is seen what they have brought */
+/* For the resolver: what addresses a domain has. */
+#define ROUTE_NEED_ADDRESSES 0x80000000u
+#define ROUTE_NEEDS_MAX      64u /* questions of one go; then it is seen what they have brought */
 
 struct alias_expand;
 struct alias_directory { /* what came of asking them; texts are the caller's arena's */
@@ -169,6 +176,8 @@ struct alias_directory { /* what came of asking them; texts are the caller's are
     struct alias_source *source; /* keeps the answer alive: alias_source_unref */
     struct route_need    need;
     const char          *why;
+    unsigned             known; /* how many questions, in their order, have "no" for an answer; who
+                                 * asks again with it needs no answer to those */
 };
 /* The step for directories: 1 with the answer; 0; -EAGAIN: see need; -EIO: one can't say now, and
  * why. */
@@ -205,6 +214,7 @@ struct alias_leaf { /* texts are the expansion's, names of files the set's */
     const char *folder; /* LOCAL: what stood behind the '+', or NULL                             */
     const char *owner;  /* the address that bounces go to: of the nearest list above; or NULL    */
     const char *members; /* LIST: the file                                                       */
+    const char *rcpt;    /* LIST: the address that led there: its own, or its owner's            */
     const char *chain;  /* "sales@example.com -> ann@example.com"                                */
     const char *file;   /* the alias file that named it; NULL: the address asked for itself      */
     uint32_t    line;
@@ -215,15 +225,18 @@ struct alias_leaf { /* texts are the expansion's, names of files the set's */
 };
 
 struct alias_expansion {
-    struct arena      *arena;
+    struct arena      *arena, *need_arena;
     size_t             n;
     struct alias_leaf *leaves;
     size_t             duplicates; /* targets that had come up before                            */
+    int                found; /* the address is an alias, whatever is still to be known of it     */
+    const char        *file;  /* then: where that stands                                          */
+    uint32_t           line;
     /* With -EAGAIN: users for alias_users_load, each with a NUL; and what to ask directories. */
     const char        *wanted; /* NULL: none */
     size_t             wanted_len;
     size_t             need_n; /* as much as is known to be asked */
-    struct route_need *needs;
+    struct route_need *needs;  /* texts live until the next step */
 };
 
 /* Breadth first, each address once. Self: an alias that names itself is a delivery to itself. 0:
@@ -233,5 +246,15 @@ struct alias_expansion {
 int  alias_expand(const struct alias_expand *how, const char *address,
                   struct alias_expansion *ret);
 void alias_expansion_done(struct alias_expansion *e);
+
+/* The same in steps, for aliases that stand for a great many: what is known stays known, so that an
+ * answer is needed once, when it has come, and not as long as others are asked for. */
+struct alias_walk;
+struct alias_walk *alias_walk_new(const struct alias_expand *how, const char *address);
+/* Looks at *budget things at most (targets, addresses), and takes off how many it was. As
+ * alias_expand; or -EINPROGRESS: there is more to look at. After -EAGAIN it goes on with the next
+ * step. *ret is the walk's. */
+int  alias_walk_step(struct alias_walk *w, size_t *budget, const struct alias_expansion **ret);
+void alias_walk_free(struct alias_walk **w);
 
 #endif

@@ -14,7 +14,7 @@ struct entry {
     struct list link; /* route_answers.order */
     int64_t expires;
     int result;
-    char *why;
+    char *text; /* why, or addresses */
     struct alias_source *source;
     size_t key_len;
     char key[]; /* kind, directory, NUL, key */
@@ -42,7 +42,7 @@ static void entry_free(struct entry *e)
 {
     list_del(&e->link);
     alias_source_unref(&e->source);
-    free(e->why);
+    free(e->text);
     free(e);
 }
 
@@ -96,21 +96,24 @@ int route_answers_get(struct route_answers *a, const struct route_need *n, struc
         return 0;
     }
     a->hits++;
-    *ret = (struct route_answer){ e->result, e->why, e->source };
+    *ret = (struct route_answer){ .result = e->result,
+                                  .why = e->result ? e->text : NULL,
+                                  .source = e->source,
+                                  .addresses = e->result ? NULL : e->text };
     return 1;
 }
 
 /* --- putting --- */
 
-static int64_t age_of(const struct route_answers *a, int result)
+static int64_t age_of(const struct route_answers *a, uint32_t kind, int result)
 {
     int64_t age = result == 0 ? a->cfg->ttl : result == -ENOENT ? a->cfg->negative_ttl : 0;
 
-    return age > ROUTE_ANSWER_RETRY ? age : ROUTE_ANSWER_RETRY;
+    return age > ROUTE_ANSWER_RETRY && kind != ROUTE_NEED_ADDRESSES ? age : ROUTE_ANSWER_RETRY;
 }
 
-/* Takes why and source. */
-static void put(struct route_answers *a, const struct route_need *n, int result, char *why,
+/* Takes text and source. */
+static void put(struct route_answers *a, const struct route_need *n, int result, char *text,
                 struct alias_source *source)
 {
     const char *key = key_of(a, n);
@@ -123,10 +126,10 @@ static void put(struct route_answers *a, const struct route_need *n, int result,
         drop(a, CONTAINER(a->order.next, struct entry, link));
     memcpy(e->key, key, a->key.len + 1);
     e->result = result;
-    e->why = why;
+    e->text = text;
     e->source = source;
     /* Just asked for, and about to be used: it must not be gone by then. */
-    e->expires = clock_mono() + age_of(a, result);
+    e->expires = clock_mono() + age_of(a, n->kind, result);
     list_add_tail(&a->order, &e->link);
     map_set(a->by_key, e->key, e);
     a->failures += result == -EAGAIN;
@@ -134,8 +137,28 @@ static void put(struct route_answers *a, const struct route_need *n, int result,
 
 void route_answers_fail(struct route_answers *a, const struct route_need *n, const char *why)
 {
+    const char *said = why && *why ? why : "it can't say now";
+
     put(a, n, -EAGAIN,
-        mem_printf("directory %s: %s", n->source, why && *why ? why : "it can't say now"), NULL);
+        n->kind == ROUTE_NEED_ADDRESSES
+            ? mem_printf("the addresses of %s can't be looked up: %s", n->key, said)
+            : mem_printf("directory %s: %s", n->source, said),
+        NULL);
+}
+
+void route_answers_put_addresses(struct route_answers *a, const struct route_need *n, int result,
+                                 const char *const *addresses, size_t address_n)
+{
+    struct buf text = { 0 };
+
+    for (size_t i = 0; result == 0 && i < address_n; i++)
+        buf_printf(&text, "%s%s", i ? " " : "", addresses[i]);
+    if (text.len)
+        put(a, n, 0, text.data, NULL); /* which takes it */
+    else if (result == -EAGAIN)
+        route_answers_fail(a, n, "no name server gave an answer");
+    else /* also of what is no name to name servers */
+        put(a, n, -ENOENT, NULL, NULL);
 }
 
 static size_t length_of(const char *const *values, size_t n)

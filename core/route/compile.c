@@ -47,6 +47,12 @@ struct postern_strings compile_copy_strings(struct arena *a, const struct poster
     return (struct postern_strings){ from->n, v };
 }
 
+struct config_origin compile_copy_origin(struct arena *a, const struct config_origin *from)
+{
+    return (struct config_origin){ arena_strdup(a, from->file ? from->file : "(built in)"),
+                                   arena_strdup(a, from->pointer ? from->pointer : "") };
+}
+
 /* --- rows --- */
 
 static const struct {
@@ -61,8 +67,10 @@ static const struct {
     [ROW_HOST_NAME] = { "host name", 0 },
     [ROW_VIRTUAL] = { "virtual domain", 0 },
     [ROW_OWN_ADDRESS] = { "own address", 1 },
+    [ROW_OWN_HOST] = { "own host", 1 },
     [ROW_UNQUALIFIED] = { "local domain", 1 },
     [ROW_GATEWAY] = { "gateway", 0 },
+    [ROW_SHORT] = { "default domain", 1 },
     [ROW_ZONE] = { "zone", 0 },
     [ROW_ZONE_GATE] = { "zone gateway", 0 },
     [ROW_FORWARDER] = { "forwarder", 1 },
@@ -125,7 +133,7 @@ static void check_instance_names(struct compile *c)
 static void check_rewrite_loop(struct compile *c, const struct route_row *row)
 {
     const char *why;
-    char *example = route_rewrite_example(row, &why);
+    char *example = route_rewrite_example(row->rewrite, &why);
     struct route_query query = { .rcpt = example };
     struct route_decision d;
 
@@ -169,19 +177,38 @@ static void compile_default(struct compile *c)
         row->next_hops = compile_direct(c, 0);
 }
 
-/* Gateways and the like leave by the road that mail leaves by anyway. */
-static const char *remote_transport(const struct config *cfg)
+/* The enabled transport of that name, or NULL. */
+static const struct config_instance *transport_named(const struct config *cfg, const char *name)
 {
-    const char *name = cfg->routing.dflt.transport;
-
     for (size_t i = 0; name && i < cfg->instance_n; i++) {
         const struct config_instance *instance = &cfg->instances[i];
 
         if (instance->kind == CONFIG_TRANSPORT && instance->enabled &&
             text_casecmp(instance->name, name) == 0)
-            return instance->name;
+            return instance;
     }
     return NULL;
+}
+
+/* Gateways and the like leave by the road that mail leaves by anyway. */
+static const char *remote_transport(const struct config *cfg)
+{
+    const struct config_instance *in = transport_named(cfg, cfg->routing.dflt.transport);
+
+    return in ? in->name : NULL;
+}
+
+/* Where mail leaves for no next hop, nothing is to be said of one. */
+static void note_ends(struct compile *c)
+{
+    for (size_t i = 0; i < c->t->row_n; i++) {
+        struct route_row *row = &c->t->rows[i];
+        const struct config_instance *in = transport_named(c->cfg, row->transport);
+        const struct postern_plugin *p = in ? in->descriptor : NULL;
+
+        row->no_next_hop =
+            p && POSTERN_HAS(p, flags) && (p->flags & POSTERN_PLUGIN_NO_NEXT_HOP);
+    }
 }
 
 static void compile_rows(struct compile *c)
@@ -196,6 +223,8 @@ static void compile_rows(struct compile *c)
     compile_remote_rows(c);
     compile_default(c);
     check_instance_names(c);
+    compile_senders(c);
+    note_ends(c);
 }
 
 /* Only now do the rows stay where they are. */
@@ -216,14 +245,9 @@ static void file_rows(struct route_table *t)
     }
 }
 
-static const char *first_host_name(const struct config *cfg)
-{
-    return cfg->routing.host_names.n ? cfg->routing.host_names.v[0] : cfg->server.hostname;
-}
-
 static struct route_table *table_new(const struct config *cfg)
 {
-    const char *hostname = first_host_name(cfg);
+    const char *hostname = config_own_name(cfg);
     struct route_table *t = mem_zalloc(sizeof *t);
 
     t->arena = arena_new();
@@ -241,8 +265,7 @@ static struct route_table *table_new(const struct config *cfg)
 
 static int has_aliases(const struct config_aliases *a)
 {
-    return a->files.n || a->lists.n || a->domain_files.n || a->user_file || a->full_names ||
-        a->directories.n;
+    return a->files.n || a->lists.n || a->user_file || a->full_names || a->directories.n;
 }
 
 static void take_lines(struct config_errors *to, const struct config_errors *from)
@@ -251,45 +274,75 @@ static void take_lines(struct config_errors *to, const struct config_errors *fro
         config_error(to, NULL, NULL, "%s", from->lines[i]);
 }
 
-/* As the transport itself is written, whatever the case here. */
-static const char *alias_transport(struct compile *c, const char *key, const char *name)
+static int takes_param(const struct postern_plugin *p, const char *param)
 {
-    struct config_origin origin = { c->cfg->source, "/aliases" };
+    for (size_t i = 0; POSTERN_HAS(p, params) && p->params[i]; i++) {
+        if (strcmp(p->params[i], param) == 0)
+            return 1;
+    }
+    return 0;
+}
 
-    return name ? compile_instance(c, &origin, key, 0, 1, CONFIG_TRANSPORT, name) : NULL;
+/* A transport that knows nothing of the param would send the mail to wherever it sends mail. */
+static const char *alias_transport(struct compile *c, const char *pointer, const char *name,
+                                   const char *param, const char *usual)
+{
+    const struct config_origin origin = config_origin_at(c->cfg, pointer);
+    const struct config_instance *in;
+
+    if (!name)
+        return NULL;
+    name = compile_instance(c, &origin, NULL, 0, 1, CONFIG_TRANSPORT, name);
+    in = name ? transport_named(c->cfg, name) : NULL;
+    if (in && in->descriptor && !takes_param(in->descriptor, param))
+        compile_error(c, &origin, NULL, 0, 1,
+                      "found \"%s\", whose plugin \"%s\" takes no %s; expected an instance of the "
+                      "plugin \"%s\"",
+                      name, in->plugin, param, usual);
+    return name; /* as it is written itself, whatever the case here */
+}
+
+static void compile_alias_transports(struct compile *c)
+{
+    const struct config_aliases *cfg = &c->cfg->aliases;
+
+    c->t->alias_pipe = alias_transport(c, "/aliases/pipe_transport", cfg->pipe_transport, "command",
+                                       "pipe");
+    c->t->alias_file =
+        alias_transport(c, "/aliases/file_transport", cfg->file_transport, "file", "file");
+    c->t->alias_list =
+        alias_transport(c, "/aliases/list_transport", cfg->list_transport, "list", "list");
 }
 
 /* Files that are broken from the start are errors like any other; later, the version read before
- * stays (expand.h). */
+ * stays (expand.h). Who has none before him, and has to start, starts without. */
 static void compile_aliases(struct compile *c)
 {
     const struct config_aliases *cfg = &c->cfg->aliases;
     struct alias_report report = { 0 };
 
+    compile_alias_transports(c);
     if (!has_aliases(cfg))
         return;
-    c->t->alias_pipe = alias_transport(c, "pipe_transport", cfg->pipe_transport);
-    c->t->alias_file = alias_transport(c, "file_transport", cfg->file_transport);
-    c->t->alias_list = alias_transport(c, "list_transport", cfg->list_transport);
     alias_set_load(cfg, NULL, &c->t->aliases, &report);
     if (cfg->user_file)
         c->t->alias_users = alias_users_new(cfg, NULL, NULL);
-    take_lines(c->errors, &report.errors);
+    take_lines(c->again ? &c->t->broken : c->errors, &report.errors);
     take_lines(&c->t->warnings, &report.warnings);
-    c->bad |= report.errors.n > 0;
+    c->bad |= report.errors.n && !c->again;
     alias_report_done(&report);
 }
 
 /* --- directories --- */
 
-static void compile_directories(struct compile *c, const char *section, const char *key,
+static void compile_directories(struct compile *c, const char *pointer,
                                 const struct postern_strings *from, struct postern_strings *ret)
 {
-    struct config_origin origin = { c->cfg->source, section };
+    const struct config_origin origin = config_origin_at(c->cfg, pointer);
     const char **v = arena_alloc(c->t->arena, (from->n + 1) * sizeof *v);
 
     for (size_t i = 0; i < from->n; i++)
-        v[i] = compile_instance(c, &origin, key, i, from->n, CONFIG_DIRECTORY, from->v[i]);
+        v[i] = compile_instance(c, &origin, NULL, i, from->n, CONFIG_DIRECTORY, from->v[i]);
     *ret = (struct postern_strings){ from->n, v };
 }
 
@@ -297,7 +350,7 @@ static void compile_directories(struct compile *c, const char *section, const ch
 static void compile_unknown_user(struct compile *c)
 {
     const char *template = c->cfg->routing.unknown_user, *why = NULL;
-    struct config_origin origin = { c->cfg->source, "/routing" };
+    const struct config_origin origin = config_origin_at(c->cfg, "/routing/unknown_user");
     struct route_address a;
     char *sample;
 
@@ -305,44 +358,75 @@ static void compile_unknown_user(struct compile *c)
         return;
     sample = route_unknown_user(template, "x");
     if (route_address_init(&a, sample, c->t->hostname, &why) < 0 || !a.parsed.domain)
-        compile_error(c, &origin, "unknown_user", 0, 1,
+        compile_error(c, &origin, NULL, 0, 1,
                       "found \"%s\", expected an address like \"*@hub.example.com\"%s%s", template,
                       why ? ": " : "", why ? why : "");
     else if (!c->cfg->routing.users.n)
-        compile_error(c, &origin, "unknown_user", 0, 1,
+        compile_error(c, &origin, NULL, 0, 1,
                       "without \"users\" nobody can say who is unknown");
     free(sample);
     c->t->unknown_user = arena_strdup(c->t->arena, template);
 }
 
+/* Where mail goes that nobody may refuse. */
+static void compile_postmaster(struct compile *c)
+{
+    const char *postmaster = c->cfg->server.postmaster, *why;
+    const struct config_origin origin = config_origin_at(c->cfg, "/server/postmaster");
+    struct route_address a;
+
+    if (!postmaster)
+        postmaster = "postmaster";
+    if (c->cfg->routing.users.n &&
+        route_address_init(&a, postmaster, c->t->hostname, &why) < 0)
+        compile_error(c, &origin, NULL, 0, 1, "found \"%s\", expected an address: %s", postmaster,
+                      why);
+    c->t->postmaster = arena_strdup(c->t->arena, postmaster);
+}
+
 static void compile_lookups(struct compile *c)
 {
-    compile_directories(c, "/aliases", "directories", &c->cfg->aliases.directories,
+    compile_directories(c, "/aliases/directories", &c->cfg->aliases.directories,
                         &c->t->directories);
-    compile_directories(c, "/routing", "users", &c->cfg->routing.users, &c->t->users);
+    compile_directories(c, "/routing/users", &c->cfg->routing.users, &c->t->users);
     compile_unknown_user(c);
+    compile_postmaster(c);
     c->t->subaddress = c->cfg->aliases.subaddress ? *c->cfg->aliases.subaddress : '\0';
-    if (c->t->directories.n || c->t->users.n)
+    if (c->t->directories.n || c->t->users.n || c->t->own_host_row)
         c->t->answers = route_answers_new(&c->cfg->lookups);
 }
 
-int route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors)
+static int compile(const struct config *cfg, int again, struct route_table **ret,
+                   struct config_errors *errors)
 {
     struct route_table *t = table_new(cfg);
-    struct compile c = { .cfg = cfg, .t = t, .errors = errors };
+    struct compile c = { .cfg = cfg, .t = t, .errors = errors, .again = again };
 
     compile_rows(&c);
     file_rows(t);
     compile_aliases(&c);
     compile_lookups(&c);
-    if (!c.bad)
+    if (!c.bad) {
         check_rewrite_loops(&c);
+        compile_senders_warn(&c);
+    }
     if (c.bad) {
         route_free(&t);
         return -EINVAL;
     }
     *ret = t;
     return 0;
+}
+
+int route_compile(const struct config *cfg, struct route_table **ret, struct config_errors *errors)
+{
+    return compile(cfg, 0, ret, errors);
+}
+
+int route_compile_again(const struct config *cfg, struct route_table **ret,
+                        struct config_errors *errors)
+{
+    return compile(cfg, 1, ret, errors);
 }
 
 void route_free(struct route_table **t)
@@ -357,6 +441,7 @@ void route_free(struct route_table **t)
     alias_users_free(&(*t)->alias_users);
     route_answers_free(&(*t)->answers);
     config_errors_free(&(*t)->warnings);
+    config_errors_free(&(*t)->broken);
     free((*t)->rows);
     arena_free(&(*t)->arena);
     free(*t);

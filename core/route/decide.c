@@ -1,4 +1,5 @@
-/* Walking the table. Pure: nothing is read but the table and the query, nothing kept. The index
+/* Walking the table. Pure: nothing is read but the table, with the answers that it has been given,
+ * and the query; nothing is kept. The index
  * says which rows are worth a look; the others are mentioned in the trace.
  *
  * A rule that rewrites sends the walk back to the top with the new address, at most
@@ -19,6 +20,7 @@ struct chain {
     const char *v[ROUTE_REWRITES_MAX + 2];
     char *owned[ROUTE_REWRITES_MAX + 2];
     int anyone; /* something on the way is open to anyone */
+    int led;    /* as in route_decision */
 };
 
 static void chain_push(struct chain *c, char *address)
@@ -53,6 +55,7 @@ static void decide(struct route_decision *d, const struct route_row *row)
     memcpy(d->status, row->status, sizeof d->status);
     d->text = row->text;
     d->anyone = row->anyone;
+    d->no_next_hop = row->no_next_hop;
     d->group = row->group;
 }
 
@@ -124,7 +127,9 @@ static int rewrite(struct route_walk *w, struct chain *c, const struct route_row
                    const struct route_match *m, struct route_decision *d)
 {
     const char *why;
-    char *to = route_rewrite(row, m, &w->rcpt, &why);
+    char *to = row->kind == ROW_SHORT
+        ? route_complete_domain(row, &w->rcpt, &why)
+        : route_rewrite(row->rewrite, m->recipient, m->domain, &w->rcpt, &why);
 
     if (to && chain_has(c, to))
         why = "rewriting goes round in circles";
@@ -134,6 +139,7 @@ static int rewrite(struct route_walk *w, struct chain *c, const struct route_row
         route_trace_rewrite(w, to);
         chain_push(c, to);
         c->anyone |= row->anyone;
+        c->led |= row->kind != ROW_SHORT; /* that one only completes a name */
         return 0;
     }
     fail_rewrite(w, c, row, to, why, d);
@@ -165,6 +171,11 @@ static char *rest_of_road(const struct route_walk *w)
     return r < 0 ? NULL : mem_strdup(next);
 }
 
+int route_maybe_road(const struct route_address *a)
+{
+    return strpbrk(a->local, "%!@") != NULL;
+}
+
 /* That an address is ours does not make the end of its road so: who may not relay may not do it
  * this way either. 0, -ELOOP as rewrite; -ENOENT: there is no road. */
 static int follow_road(struct route_walk *w, struct chain *c, struct route_decision *d)
@@ -174,6 +185,7 @@ static int follow_road(struct route_walk *w, struct chain *c, struct route_decis
     if (!to)
         return -ENOENT;
     c->anyone = 0;
+    c->led = 1;
     if (!chain_has(c, to) && c->n <= ROUTE_REWRITES_MAX) {
         route_trace_rewrite(w, to);
         chain_push(c, to);
@@ -186,8 +198,25 @@ static int follow_road(struct route_walk *w, struct chain *c, struct route_decis
 
 /* --- the walk --- */
 
+/* Whether the recipient is local matters, and can't be said. Never "no": the mail would go out, and
+ * may come in again. -EAGAIN: somebody has to ask; -ELOOP as rewrite: the answer is that nobody
+ * knows now. */
+static int stuck(struct route_walk *w, const struct chain *c, struct route_decision *d)
+{
+    int wanted = w->own == OWN_WANTED;
+
+    decide_fail(d, &w->t->rows[w->t->own_host_row], 4, 3,
+                wanted ? "the addresses of the domain are not known yet" : w->own_how.why);
+    d->status[0] = 4;
+    d->rcpt = chain_last(c);
+    if (wanted)
+        return -EAGAIN;
+    keep_text(d, d->text);
+    return -ELOOP;
+}
+
 /* Rows [from, to). 1: decided; 0: rewritten, start again; -ELOOP: decided that it failed; -ENOENT:
- * none of them matched. */
+ * none of them matched; -EAGAIN: see stuck. */
 static int stretch(struct route_walk *w, struct chain *c, struct index_cursor *cursor, size_t from,
                    size_t to, struct route_decision *d)
 {
@@ -205,10 +234,15 @@ static int stretch(struct route_walk *w, struct chain *c, struct index_cursor *c
             return -ENOENT;
         row = &t->rows[i];
         matched = route_row_match(row, w, &m);
+        if (route_walk_is_stuck(w))
+            return stuck(w, c, d);
         route_trace_rule(w, row, matched, &m);
         if (matched && row->rewrite)
             return rewrite(w, c, row, &m, d);
         if (matched) {
+            /* The hub believes us, and may go on where we would not. */
+            if (row->kind == ROW_LOCAL_FORWARD && route_maybe_road(&w->rcpt))
+                c->anyone = 0;
             decide(d, row);
             return 1;
         }
@@ -228,6 +262,9 @@ static int pass(struct route_walk *w, struct chain *c, struct route_decision *d)
     if (r != -ENOENT)
         return r;
     route_trace_local(w);
+    route_walk_own(w);
+    if (route_walk_is_stuck(w))
+        return stuck(w, c, d);
     if (w->local) {
         r = follow_road(w, c, d);
         if (r != -ENOENT)
@@ -274,7 +311,9 @@ static int load_rcpt(struct route_walk *w, struct chain *c, const char **reterr_
     w->local = route_local(w->t, w->rcpt.domain);
     if (bare && !w->local)
         w->local = route_unqualified(w->t);
-    /* Mail for our own domains is taken from anyone, whatever rule decides where it goes. */
+    w->own = w->t->own_host_row && !w->local ? OWN_UNASKED : OWN_OFF;
+    /* Mail for our own domains is taken from anyone, whatever rule decides where it goes. Not so
+     * for those that are ours by their addresses: anybody can give his domain one of ours. */
     c->anyone |= w->local != NULL;
     return 0;
 }
@@ -309,10 +348,11 @@ int route_decide(const struct route_table *t, const struct route_query *q,
     if (r != -EINVAL) {
         memcpy(ret->domain, w.rcpt.domain, sizeof ret->domain);
         ret->anyone |= c.anyone;
+        ret->led = c.led;
     }
     if (r != -EINVAL && ret->action == ROUTE_TRANSPORT && !ret->group)
         ret->group = route_group_of(t, ret->domain);
-    return r == -EINVAL ? r : 0;
+    return r == -EINVAL || r == -EAGAIN ? r : 0;
 }
 
 void route_decision_done(struct route_decision *d)

@@ -57,7 +57,7 @@ void route_expansion_explain(const struct route_query *q, const struct route_exp
         route_explain(q, &e->leaves[0].decision, &e->leaves[0].trace, colour, out);
         return;
     }
-    buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
+    route_explain_head(q, out);
     route_explain_steps(steps_of(e), colour, out);
     for (size_t i = 0; i < e->asked_n; i++)
         buf_printf(out, "  %s\n", clean(e->asked[i], text, sizeof text));

@@ -1,5 +1,5 @@
 /* Table and aliases together; see expand.h. */
-#include "route/expand.h"
+#include "route/expand-private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,40 +22,32 @@ struct open {
     unsigned depth;
 };
 
-struct expansion { /* one call */
-    const struct route_table *t;
-    const struct route_query *q;
-    struct route_expansion *out;
-    int trace;
-    size_t cap, looked;         /* looked: at leaves, of all aliases together */
-    const struct open *open;    /* the innermost; NULL: none */
-    struct route_query instead; /* of mail for an unknown user */
-    int is_instead;
-    struct map *keys; /* of the leaves, and of where rules led from them */
-};
-
 /* --- directories --- */
 
-static const char *text_in(struct expansion *x, const char *text)
+const char *expansion_text(struct expansion *x, const char *text)
 {
     return text ? arena_strdup(x->out->arena, text) : NULL;
 }
 
-static void told(void *ctx, const struct route_need *n, const struct route_answer *answer)
+/* A line for people. */
+static void tell(struct expansion *x, const char *text)
 {
-    struct route_expansion *e = ((struct expansion *)ctx)->out;
-    struct buf text = { 0 };
-    size_t i = 0;
+    struct route_expansion *e = x->out;
 
-    route_answer_text(n, answer, &text);
-    while (i < e->asked_n && strcmp(e->asked[i], text.data) != 0)
-        i++;
-    if (i < e->asked_n) { /* said already */
-        buf_free(&text);
-        return;
+    for (size_t i = 0; i < e->asked_n; i++) {
+        if (!strcmp(e->asked[i], text)) /* said already */
+            return;
     }
     e->asked = mem_realloc(e->asked, (e->asked_n + 1) * sizeof *e->asked);
-    e->asked[e->asked_n++] = arena_strdup(e->arena, text.data);
+    e->asked[e->asked_n++] = arena_strdup(e->arena, text);
+}
+
+static void told(void *ctx, const struct route_need *n, const struct route_answer *answer)
+{
+    struct buf text = { 0 };
+
+    route_answer_text(n, answer, &text);
+    tell(ctx, text.data);
     buf_free(&text);
 }
 
@@ -64,11 +56,55 @@ static int take_need(struct expansion *x, const struct route_need *n)
 {
     struct route_expansion *e = x->out;
 
+    x->lacks = 1;
+    if (!e->need_arena)
+        e->need_arena = arena_new();
     if (!e->needs)
-        e->needs = arena_alloc(e->arena, ROUTE_NEEDS_MAX * sizeof *e->needs);
-    e->needs[e->need_n++] = (struct route_need){ n->kind, text_in(x, n->source), text_in(x, n->key),
-                                                 text_in(x, n->local), text_in(x, n->domain) };
+        e->needs = arena_alloc(e->need_arena, ROUTE_NEEDS_MAX * sizeof *e->needs);
+    e->needs[e->need_n++] = (struct route_need){ n->kind, arena_strdup(e->need_arena, n->source),
+                                                 arena_strdup(e->need_arena, n->key),
+                                                 arena_strdup(e->need_arena, n->local),
+                                                 arena_strdup(e->need_arena, n->domain) };
     return e->need_n == ROUTE_NEEDS_MAX ? -EAGAIN : 0;
+}
+
+void expansion_take_needs(struct expansion *x, const struct alias_expansion *from)
+{
+    struct route_expansion *e = x->out;
+
+    for (size_t i = 0; i < from->need_n && e->need_n < ROUTE_NEEDS_MAX; i++)
+        take_need(x, &from->needs[i]);
+    if (!from->wanted)
+        return;
+    if (!e->need_arena)
+        e->need_arena = arena_new();
+    e->wanted =
+        memcpy(arena_alloc(e->need_arena, from->wanted_len), from->wanted, from->wanted_len);
+    e->wanted_len = from->wanted_len;
+}
+
+/* They are answered. */
+void expansion_forget_needs(struct route_expansion *e)
+{
+    arena_free(&e->need_arena);
+    e->needs = NULL;
+    e->need_n = 0;
+    e->wanted = NULL;
+    e->wanted_len = 0;
+}
+
+/* The table has to know the addresses of a domain. 0, -EAGAIN as take_need. */
+int expansion_take_addresses(struct expansion *x, const char *domain)
+{
+    const struct route_need n = route_need_addresses(domain);
+    struct route_expansion *e = x->out;
+
+    x->lacks = 1;
+    for (size_t i = 0; i < e->need_n; i++) {
+        if (e->needs[i].kind == n.kind && !strcmp(e->needs[i].key, domain))
+            return 0;
+    }
+    return take_need(x, &n);
 }
 
 /* --- leaves --- */
@@ -85,7 +121,7 @@ static struct route_leaf *leaf_new(struct expansion *x, const char *key)
     return &e->leaves[e->n++];
 }
 
-static void leaf_done(struct route_leaf *leaf)
+void expansion_leaf_done(struct route_leaf *leaf)
 {
     route_trace_done(&leaf->trace);
     route_decision_done(&leaf->decision);
@@ -94,14 +130,21 @@ static void leaf_done(struct route_leaf *leaf)
 /* The same place by another way? It is one from now on. */
 static int has_leaf(struct expansion *x, const char *key)
 {
-    return map_set(x->keys, key, x) != NULL;
+    if (map_set(x->keys, key, x))
+        return 1;
+    if (x->fresh_n == x->fresh_cap) {
+        x->fresh_cap = x->fresh_cap ? 2 * x->fresh_cap : 8;
+        x->fresh = mem_realloc(x->fresh, x->fresh_cap * sizeof *x->fresh);
+    }
+    x->fresh[x->fresh_n++] = key; /* all are in the arena */
+    return 0;
 }
 
 /* Whom bounces go to. What has no sender keeps having none: nobody is told what became of a bounce,
  * or the telling may never end. */
 static const char *owner_in(struct expansion *x, const struct alias_leaf *from)
 {
-    return x->q->sender && !*x->q->sender ? NULL : text_in(x, from->owner);
+    return x->q->sender && !*x->q->sender ? NULL : expansion_text(x, from->owner);
 }
 
 /* Where in the alias files it was said, as the rule that decided. */
@@ -110,7 +153,7 @@ static const struct route_rule *alias_rule(struct expansion *x, const char *file
     struct route_rule *rule = arena_alloc(x->out->arena, sizeof *rule);
 
     *rule = (struct route_rule){ .what = "alias" };
-    rule->origin.file = text_in(x, file ? file : "(built in)");
+    rule->origin.file = expansion_text(x, file ? file : "(built in)");
     rule->origin.pointer = file ? arena_printf(x->out->arena, "line %u", line) : "";
     return rule;
 }
@@ -120,7 +163,7 @@ static void decide_fail(struct expansion *x, struct route_decision *d, const uin
 {
     d->action = ROUTE_FAIL;
     memcpy(d->status, status, sizeof d->status);
-    d->text = text_in(x, text);
+    d->text = expansion_text(x, text);
 }
 
 /* A decision that no row of the table made. rcpt: what the place is called in the table. */
@@ -132,7 +175,7 @@ static void decide_alias(struct expansion *x, const struct alias_leaf *from, con
 
     d->rule = alias_rule(x, from->file ? from->file : x->out->alias_file,
                          from->file ? from->line : x->out->alias_line);
-    d->rcpt = text_in(x, rcpt);
+    d->rcpt = expansion_text(x, rcpt);
     d->params = &none;
     memcpy(d->domain, x->out->first.domain, sizeof d->domain);
     d->anyone = x->out->first.anyone;
@@ -171,7 +214,7 @@ static const char *command_text(struct expansion *x, const struct alias_leaf *fr
     const char *r;
 
     if (!(from->flags & ALIAS_ARGV))
-        return text_in(x, from->text);
+        return expansion_text(x, from->text);
     for (const char *w = from->text; w < from->text + from->len; w += strlen(w) + 1) {
         buf_adds(&out, out.len ? " \"" : "\"");
         for (const char *p = w; *p; p++) {
@@ -181,7 +224,7 @@ static const char *command_text(struct expansion *x, const struct alias_leaf *fr
         }
         buf_adds(&out, "\"");
     }
-    r = text_in(x, out.data ? out.data : "");
+    r = expansion_text(x, out.data ? out.data : "");
     buf_free(&out);
     return r;
 }
@@ -189,9 +232,12 @@ static const char *command_text(struct expansion *x, const struct alias_leaf *fr
 static void add_place(struct expansion *x, const struct alias_leaf *from, const char *sign,
                       const char *what, const char *transport, const char *param, const char *value)
 {
-    /* A file that is named by its month is the same place in the next month. */
-    const char *key =
-        arena_printf(x->out->arena, "%s%s", sign, from->kind == ALIAS_FILE ? from->text : value);
+    /* A file that is named by its month is the same place in the next month; a list and its owner
+     * are two. */
+    const char *key = arena_printf(x->out->arena, "%s%s", sign,
+                                   from->kind == ALIAS_FILE       ? from->text
+                                       : from->kind == ALIAS_LIST ? from->rcpt
+                                                                  : value);
     struct postern_strings *params = arena_alloc(x->out->arena, sizeof *params);
     struct route_leaf *leaf;
 
@@ -199,9 +245,9 @@ static void add_place(struct expansion *x, const struct alias_leaf *from, const 
         return;
     leaf = leaf_new(x, key);
     leaf->shown = arena_printf(x->out->arena, "%s%s", sign, value);
-    leaf->chain = text_in(x, from->chain);
+    leaf->chain = expansion_text(x, from->chain);
     leaf->sender = owner_in(x, from);
-    decide_alias(x, from, x->out->first.rcpt, leaf);
+    decide_alias(x, from, from->rcpt ? from->rcpt : x->out->first.rcpt, leaf);
     params->v = arena_alloc(x->out->arena, 4 * sizeof *params->v);
     params->n = 0;
     add_param(x, params, param, value);
@@ -210,10 +256,25 @@ static void add_place(struct expansion *x, const struct alias_leaf *from, const 
         if (from->owner)
             add_param(x, params, "owner", from->owner);
         leaf->sender = NULL; /* the list sees to that itself */
-        leaf->shown = text_in(x, from->text);
+        leaf->shown = leaf->decision.rcpt;
     }
     leaf->decision.params = params;
     to_transport(x, leaf, transport, what);
+}
+
+/* No transport has to be there for what nobody wants. */
+static void add_discard(struct expansion *x, const struct alias_leaf *from)
+{
+    static const char key[] = ">" ALIAS_DEV_NULL;
+    struct route_leaf *leaf;
+
+    if (has_leaf(x, key))
+        return;
+    leaf = leaf_new(x, key);
+    leaf->shown = key;
+    leaf->chain = expansion_text(x, from->chain);
+    decide_alias(x, from, x->out->first.rcpt, leaf);
+    leaf->decision.action = ROUTE_DISCARD;
 }
 
 static void add_file(struct expansion *x, const struct alias_leaf *from)
@@ -222,6 +283,10 @@ static void add_file(struct expansion *x, const struct alias_leaf *from)
     const char *file =
         alias_file_name(from->text, from->flags, clock_wall() / 1000000, path, sizeof path);
 
+    if (!strcmp(from->text, ALIAS_DEV_NULL)) {
+        add_discard(x, from);
+        return;
+    }
     add_place(x, from, ">", "file", x->t->alias_file, "file", file ? file : from->text);
 }
 
@@ -233,8 +298,8 @@ static void add_error(struct expansion *x, const struct alias_leaf *from)
     if (has_leaf(x, key))
         return;
     leaf = leaf_new(x, key);
-    leaf->shown = text_in(x, from->text);
-    leaf->chain = text_in(x, from->chain);
+    leaf->shown = expansion_text(x, from->text);
+    leaf->chain = expansion_text(x, from->chain);
     leaf->sender = owner_in(x, from);
     decide_alias(x, from, x->out->first.rcpt, leaf);
     if (!from->file && x->out->first.rule) /* no alias led here */
@@ -247,7 +312,7 @@ static void add_error(struct expansion *x, const struct alias_leaf *from)
 static int expand_aliases(struct expansion *x, const char *address, const struct alias_leaf *above);
 
 /* Is this local mail that aliases may speak of? A rule of the operator's comes before them. */
-static int is_ours(const struct expansion *x, const struct route_decision *d)
+int expansion_is_ours(const struct expansion *x, const struct route_decision *d)
 {
     enum row_kind kind;
 
@@ -262,6 +327,23 @@ static int is_delivery(const struct expansion *x, const struct route_decision *d
 {
     return x->t->users.n && d->rule && d->action == ROUTE_TRANSPORT &&
         row_is_local(&x->t->rows[d->rule->index]);
+}
+
+/* Nobody here knows the postmaster; his mail is taken all the same. 0, or -ENOENT as judge_user. */
+static int judge_postmaster(struct expansion *x, const struct route_decision *d)
+{
+    int himself = route_user_is_postmaster(x->t, d) == 2;
+
+    if (!x->trace)
+        return himself ? 0 : -ENOENT;
+    if (himself)
+        tell(x, arena_printf(x->out->arena, "%s is unknown, and is never refused", d->rcpt));
+    else
+        tell(x,
+             arena_printf(x->out->arena,
+                          "%s is unknown, and is never refused: server.postmaster, %s, gets it",
+                          d->rcpt, x->t->postmaster));
+    return himself ? 0 : -ENOENT;
 }
 
 /* 0: it is known what becomes of it: delivery, or the decision says now why not; or it will be
@@ -287,22 +369,30 @@ static int judge_user(struct expansion *x, struct route_leaf *leaf)
         decide_fail(x, d, later, u.why);
     else if (r == -ENOENT && x->t->unknown_user)
         return r;
+    else if (r == -ENOENT && route_user_is_postmaster(x->t, d))
+        return judge_postmaster(x, d);
     else if (r == -ENOENT)
         decide_fail(x, d, unknown, "no such user here");
     return 0;
 }
 
+/* The table's word on a leaf. What is no address says so. 0, -EAGAIN as take_need. */
+static int decide(struct expansion *x, struct route_leaf *leaf)
+{
+    int r = route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
+
+    return r == -EAGAIN ? expansion_take_addresses(x, leaf->decision.domain) : 0;
+}
+
 /* The user whom an alias names is unknown: the table says where his mail goes instead. */
 static int decide_instead(struct expansion *x, struct route_leaf *leaf)
 {
-    char *instead = route_user_instead(x->t, &leaf->decision);
+    char *instead = route_user_instead(x->t, &leaf->decision, NULL);
 
-    leaf->query.rcpt = text_in(x, instead);
+    leaf->query.rcpt = expansion_text(x, instead);
     free(instead);
-    leaf_done(leaf);
-    /* What is no address is a leaf that says so. */
-    route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
-    return 0;
+    expansion_leaf_done(leaf);
+    return decide(x, leaf);
 }
 
 static int finish_leaf(struct expansion *x, size_t i)
@@ -319,7 +409,7 @@ static const char *address_key(struct expansion *x, const char *address)
     const char *why;
 
     if (route_address_init(&a, address, x->t->hostname, &why) < 0)
-        return text_in(x, address);
+        return expansion_text(x, address);
     return arena_printf(x->out->arena, "%s@%s", a.local, a.domain);
 }
 
@@ -353,12 +443,11 @@ static const char *shown_address(struct expansion *x, const struct alias_leaf *f
 
     return from->folder ? arena_printf(x->out->arena, "%.*s+%s%s", (int)(at - from->text),
                                        from->text, from->folder, at)
-                        : text_in(x, from->text);
+                        : expansion_text(x, from->text);
 }
 
-/* What the table says of it. */
-static struct route_leaf *decide_leaf(struct expansion *x, const struct alias_leaf *from,
-                                      const char *key, const char *shown)
+static struct route_leaf *address_leaf(struct expansion *x, const struct alias_leaf *from,
+                                       const char *key, const char *shown)
 {
     struct route_leaf *leaf = leaf_new(x, key);
 
@@ -367,13 +456,11 @@ static struct route_leaf *decide_leaf(struct expansion *x, const struct alias_le
     if (from->flags & ALIAS_UNQUALIFIED)
         leaf->query.rcpt =
             arena_strndup(x->out->arena, shown, (size_t)(strrchr(shown, '@') - shown));
-    leaf->chain = text_in(x, from->chain);
+    leaf->chain = expansion_text(x, from->chain);
     leaf->sender = owner_in(x, from);
     leaf->query.sender = x->q->sender;
     leaf->query.ingress = x->q->ingress;
     leaf->query.keep_local = from->kind == ALIAS_LOCAL;
-    /* What is no address after all is a leaf that says so. */
-    route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
     return leaf;
 }
 
@@ -395,8 +482,14 @@ static int follow_rule(struct expansion *x, const struct alias_leaf *from)
         x->out->leaves[x->out->n++] = kept;
         return 1;
     }
-    leaf_done(&kept);
+    expansion_leaf_done(&kept);
     return r;
+}
+
+/* That its domain is ours was not known when it was looked for among the aliases. */
+static int is_ours_now(const struct expansion *x, const struct route_leaf *leaf)
+{
+    return x->later_now && x->t->own_host_row && leaf->decision.rule->index == x->t->own_host_row;
 }
 
 /* An address that aliases led to, and no alias itself: the table says where it goes. When a rule
@@ -407,21 +500,22 @@ static int add_address(struct expansion *x, const struct alias_leaf *from)
     const char *key =
         from->kind == ALIAS_LOCAL ? arena_printf(x->out->arena, "%s here", plain) : plain;
     struct route_leaf *leaf;
-    int r = 1;
+    int r, led;
 
     if (met_before(x, from, key))
         return 0;
-    leaf = decide_leaf(x, from, key, shown);
-    if (!leaf->decision.rule)
-        return 0;
+    leaf = address_leaf(x, from, key, shown);
+    r = decide(x, leaf);
+    if (r < 0 || !leaf->decision.rule)
+        return r;
     to = address_key(x, leaf->decision.rcpt);
-    if (from->kind == ALIAS_LOCAL || !strcmp(to, plain))
+    led = strcmp(to, plain) != 0;
+    if (from->kind == ALIAS_LOCAL || (!led && !is_ours_now(x, leaf)))
         return finish_leaf(x, x->out->n - 1);
-    if (is_ours(x, &leaf->decision))
-        r = follow_rule(x, from);
-    if (r == 1 && x->out->leaves[x->out->n - 1].decision.action == ROUTE_TRANSPORT &&
+    r = expansion_is_ours(x, &leaf->decision) ? follow_rule(x, from) : 1;
+    if (r == 1 && led && x->out->leaves[x->out->n - 1].decision.action == ROUTE_TRANSPORT &&
         has_leaf(x, to)) {
-        leaf_done(&x->out->leaves[--x->out->n]);
+        expansion_leaf_done(&x->out->leaves[--x->out->n]);
         return 0;
     }
     return r == 1 ? finish_leaf(x, x->out->n - 1) : r;
@@ -431,9 +525,11 @@ static int domain_kind(void *ctx, const char *domain)
 {
     const struct route_table *t = ctx;
     const struct route_row *row = route_local(t, domain);
+    struct route_own how;
 
+    /* What is not known of its addresses yet, the table will want to know. */
     if (!row)
-        return 0;
+        return route_own(t, domain, &how) == OWN_YES ? ALIAS_DOMAIN_LOCAL : 0;
     return row->kind == ROW_VIRTUAL ? ALIAS_DOMAIN_VIRTUAL : ALIAS_DOMAIN_LOCAL;
 }
 
@@ -459,7 +555,7 @@ static int add_leaf(struct expansion *x, const struct alias_leaf *from)
 }
 
 /* Nothing is said of it, by any alias: it is itself. */
-static int is_itself(const struct alias_expansion *e)
+int expansion_is_itself(const struct alias_expansion *e)
 {
     return e->n == 1 && !e->leaves[0].error && !e->leaves[0].file &&
         e->leaves[0].kind == ALIAS_ADDRESS;
@@ -473,47 +569,54 @@ static int64_t personal_age(const struct route_query *q)
     return since > PERSONAL_MAX_AGE ? since : PERSONAL_MAX_AGE;
 }
 
-/* 1: it is no alias; 0: its leaves are added; -EAGAIN, -E2BIG. above: what led here, or NULL. */
+struct alias_expand expansion_how(const struct expansion *x)
+{
+    return (struct alias_expand){ .set = x->t->aliases,
+                                  .users = x->t->alias_users,
+                                  .max_age = personal_age(x->q),
+                                  .hostname = x->t->hostname,
+                                  .domain = domain_kind,
+                                  .ctx = (void *)(uintptr_t)x->t,
+                                  .answers = x->t->answers,
+                                  .directories = &x->t->directories,
+                                  .told = x->trace ? told : NULL,
+                                  .told_ctx = (void *)(uintptr_t)x,
+                                  .keep_lists = x->t->alias_list != NULL };
+}
+
+/* A leaf may be named in a file of members, far from the alias. */
+int expansion_take_leaf(struct expansion *x, const struct alias_expansion *e,
+                        const struct alias_leaf *leaf)
+{
+    if (!x->out->aliased && leaf->file) {
+        x->out->aliased = 1;
+        x->out->alias_file = expansion_text(x, e->found ? e->file : leaf->file);
+        x->out->alias_line = e->found ? e->line : leaf->line;
+    }
+    return add_leaf(x, leaf);
+}
+
+/* Where a rule has led, above which is what led there. 1: it is no alias; 0: its leaves are added;
+ * -EAGAIN, -E2BIG. */
 static int expand_aliases(struct expansion *x, const char *address, const struct alias_leaf *above)
 {
-    struct alias_expand how = { .set = x->t->aliases,
-                                .users = x->t->alias_users,
-                                .max_age = personal_age(x->q),
-                                .hostname = x->t->hostname,
-                                .domain = domain_kind,
-                                .ctx = (void *)(uintptr_t)x->t,
-                                .answers = x->t->answers,
-                                .directories = &x->t->directories,
-                                .told = x->trace ? told : NULL,
-                                .told_ctx = x,
-                                .keep_lists = x->t->alias_list != NULL };
+    struct alias_expand how = expansion_how(x);
     struct alias_expansion e;
     int r = alias_expand(&how, address, &e);
 
-    if (r == -EAGAIN && e.wanted) {
-        x->out->wanted = memcpy(arena_alloc(x->out->arena, e.wanted_len), e.wanted, e.wanted_len);
-        x->out->wanted_len = e.wanted_len;
-    }
-    for (size_t i = 0; i < e.need_n && x->out->need_n < ROUTE_NEEDS_MAX; i++)
-        take_need(x, &e.needs[i]);
-    if (r == -EINVAL || (r >= 0 && is_itself(&e)))
+    expansion_take_needs(x, &e);
+    if (r == -EINVAL || (r >= 0 && expansion_is_itself(&e)))
         r = 1; /* what the table took is an address, or what it says of it stands */
     x->looked += e.n;
-    if (!r && above && x->looked > (size_t)x->t->aliases->cfg->expansion_max)
+    if (!r && x->looked > (size_t)x->t->aliases->cfg->expansion_max)
         r = -E2BIG;
     for (size_t i = 0; r == 0 && i < e.n; i++) {
         struct alias_leaf *leaf = &e.leaves[i];
 
-        if (!x->out->aliased && leaf->file) {
-            x->out->aliased = 1;
-            x->out->alias_file = text_in(x, leaf->file);
-            x->out->alias_line = leaf->line;
-        }
-        if (above && !leaf->owner)
+        if (!leaf->owner)
             leaf->owner = above->owner;
-        if (above)
-            leaf->chain = arena_printf(x->out->arena, "%s -> %s", above->chain, leaf->chain);
-        r = add_leaf(x, leaf);
+        leaf->chain = arena_printf(x->out->arena, "%s -> %s", above->chain, leaf->chain);
+        r = expansion_take_leaf(x, &e, leaf);
     }
     alias_expansion_done(&e);
     return r;
@@ -521,19 +624,19 @@ static int expand_aliases(struct expansion *x, const char *address, const struct
 
 /* --- the whole --- */
 
-static void leaves_done(struct route_expansion *e)
+void expansion_leaves_done(struct route_expansion *e)
 {
     for (size_t i = 0; i < e->n; i++)
-        leaf_done(&e->leaves[i]);
+        expansion_leaf_done(&e->leaves[i]);
     e->n = 0;
 }
 
-static void too_many(struct expansion *x)
+void expansion_too_many(struct expansion *x)
 {
     static const uint16_t status[3] = { 5, 4, 6 };
     struct route_leaf *leaf;
 
-    leaves_done(x->out);
+    expansion_leaves_done(x->out);
     leaf = leaf_new(x, "");
     leaf->shown = leaf->query.rcpt = x->out->first.rcpt;
     leaf->decision.rcpt = x->out->first.rcpt;
@@ -544,7 +647,7 @@ static void too_many(struct expansion *x)
 }
 
 /* The only leaf: the table's own decision, moved. */
-static void leaf_of_first(struct expansion *x)
+void expansion_leaf_of_first(struct expansion *x)
 {
     struct route_leaf *leaf = leaf_new(x, "");
 
@@ -557,7 +660,7 @@ static void leaf_of_first(struct expansion *x)
 }
 
 /* A recipient without a domain is local, whatever the name of this host. */
-static const char *alias_name(struct expansion *x)
+const char *expansion_alias_name(struct expansion *x)
 {
     const struct route_decision *d = &x->out->first;
     const char *at = strrchr(d->rcpt, '@');
@@ -568,90 +671,20 @@ static const char *alias_name(struct expansion *x)
 }
 
 /* The recipient itself is the only place, if he is known. */
-static int only_first(struct expansion *x)
+int expansion_only_first(struct expansion *x)
 {
     int r;
 
-    leaf_of_first(x);
+    expansion_leaf_of_first(x);
     r = judge_user(x, &x->out->leaves[0]);
     if (r == -ENOENT) {
-        char *instead = route_user_instead(x->t, &x->out->leaves[0].decision);
+        char *instead = route_user_instead(x->t, &x->out->leaves[0].decision, &x->is_fixed);
 
         x->instead = *x->q;
-        x->instead.rcpt = text_in(x, instead);
+        x->instead.rcpt = expansion_text(x, instead);
         free(instead);
     }
     return r;
-}
-
-static int expand_query(struct expansion *x)
-{
-    struct route_expansion *e = x->out;
-    int r = route_decide(x->t, x->q, &e->first, x->trace ? &e->trace : NULL);
-
-    if (r < 0) {
-        leaf_of_first(x);
-        return r;
-    }
-    if (!x->t->aliases || !is_ours(x, &e->first))
-        return only_first(x);
-    if (!e->arena)
-        e->arena = arena_new();
-    x->keys = map_new();
-    r = expand_aliases(x, alias_name(x), NULL);
-    map_free(&x->keys, NULL);
-    if (r == 1) {
-        e->aliased = 0;
-        return only_first(x);
-    }
-    if (r == -E2BIG)
-        too_many(x);
-    return r;
-}
-
-/* Everything once more, for who gets an unknown user's mail; it is taken from anyone, too. */
-static int expand_instead(struct expansion *x)
-{
-    struct route_expansion *e = x->out;
-    int r;
-
-    leaves_done(e);
-    x->q = &x->instead;
-    x->is_instead = 1;
-    r = expand_query(x);
-    e->first.anyone = 1;
-    for (size_t i = 0; i < e->n; i++)
-        e->leaves[i].decision.anyone = 1;
-    if (!e->aliased && e->n && !e->leaves[0].decision.rewritten) {
-        struct route_decision *d = &e->leaves[0].decision;
-
-        d->rcpt = d->rewritten = mem_strdup(x->instead.rcpt);
-    }
-    return r;
-}
-
-int route_expand(const struct route_table *t, const struct route_query *q, int trace,
-                 struct route_expansion *ret)
-{
-    struct expansion x = { .t = t, .q = q, .out = ret, .trace = trace };
-    int r;
-
-    *ret = (struct route_expansion){ 0 };
-    r = expand_query(&x);
-    if (r == -ENOENT)
-        r = expand_instead(&x);
-    return !r && ret->need_n ? -EAGAIN : r;
-}
-
-void route_expansion_done(struct route_expansion *e)
-{
-    leaves_done(e);
-    free(e->leaves);
-    free(e->asked);
-    route_trace_done(&e->trace);
-    route_decision_done(&e->first);
-    arena_free(&e->arena);
-    *e = (struct route_expansion){ 0 };
 }
 
 /* --- the aliases of a table --- */
@@ -677,6 +710,16 @@ void route_personal(const struct route_table *t, const char *users, size_t len,
 {
     for (size_t at = 0; t->alias_users && at < len; at += strlen(users + at) + 1)
         alias_users_load(t->alias_users, users + at, report);
+}
+
+const struct config_errors *route_broken(const struct route_table *t)
+{
+    return &t->broken;
+}
+
+int route_aliases_whole(const struct route_table *t)
+{
+    return !t->aliases || alias_set_whole(t->aliases);
 }
 
 const struct config_errors *route_warnings(const struct route_table *t)

@@ -22,20 +22,21 @@ struct route_leaf {
 };
 
 struct route_expansion {
-    struct arena      *arena;
+    struct arena      *arena, *need_arena;
     size_t             n;
     struct route_leaf *leaves;
-    /* When an alias was found: the walk that led to it, and where it stands. */
+    /* When an alias was found, also if not all of it is known yet: the walk that led to it, and, if
+     * it is, where it stands. */
     int                   aliased;
     struct route_decision first;
     struct route_trace    trace;
     const char           *alias_file;
     uint32_t              alias_line;
     /* With -EAGAIN: users for route_personal, each followed by a NUL, or NULL; and questions for
-     * directories, whose answers are put into route_answers_of the table. */
+     * directories and the resolver, whose answers are put into route_answers_of the table. */
     const char        *wanted;
     size_t             wanted_len;
-    size_t             need_n;
+    size_t             need_n; /* ROUTE_NEEDS_MAX: there may be many more */
     struct route_need *needs;
     size_t             asked_n; /* with a trace: what directories have said, a line each */
     const char       **asked;
@@ -43,12 +44,25 @@ struct route_expansion {
 
 /* The route, but all of it. 0: at least one leaf; -EINVAL: rcpt is no address (one leaf, that says
  * so); -EAGAIN: see wanted and needs, then ask again; -E2BIG: more than aliases.expansion_max
- * targets (one leaf that says so: fail 5.4.6). Every call must be matched by route_expansion_done.
- * Takes nothing from the heap when there is no alias and no trace, except what route_decide takes.
- * */
+ * targets (one leaf that says so: fail 5.4.6); -EINPROGRESS: more than q->budget. Every call must
+ * be matched by route_expansion_done. Takes nothing from the heap when there is no alias and no
+ * trace, except what route_decide takes. */
 int  route_expand(const struct route_table *t, const struct route_query *q, int trace,
                   struct route_expansion *ret);
 void route_expansion_done(struct route_expansion *e);
+
+/* The same in steps, for what stands for a great many: a step looks at `budget` things at most
+ * (targets, addresses, places), a microsecond or so each. Results as above, where -EINPROGRESS and
+ * -EAGAIN go on with the next step: what is known stays known, whether the table's aliases and
+ * answers change meanwhile or not. *ret is the walk's. q is copied. */
+struct expand_walk;
+struct expand_walk *expand_walk_new(const struct route_table *t, const struct route_query *q,
+                                  int trace);
+int                expand_walk_step(struct expand_walk *w, size_t budget,
+                                   const struct route_expansion **ret);
+/* What it has found is the caller's, for route_expansion_done, and the walk is over. */
+void               expand_walk_take(struct expand_walk **w, struct route_expansion *ret);
+void               expand_walk_free(struct expand_walk **w);
 
 /* Like route_explain, for an expansion. */
 void    route_expansion_explain(const struct route_query *q, const struct route_expansion *e,
@@ -57,8 +71,10 @@ json_t *route_expansion_json(const struct route_query *q, const struct route_exp
 
 /* A text that may hold anything: what is not UTF-8 becomes '?'. NULL gives null. */
 json_t *route_text_json(const char *text);
-/* Parts of route_explain: the steps, and "=> transport ...". */
-void route_explain_steps(const struct route_trace *t, int colour, struct buf *out);
+/* Parts of route_explain: the address, the steps, and "=> transport ...". */
+void    route_explain_head(const struct route_query *q, struct buf *out);
+void    route_explain_steps(const struct route_trace *t, int colour, struct buf *out);
+json_t *route_steps_json(const struct route_trace *t); /* new reference */
 void route_explain_decision(const struct route_query *q, const struct route_decision *d, int colour,
                             struct buf *out);
 
@@ -82,5 +98,9 @@ char *route_unknown_user(const char *template, const char *name);
 
 /* What was strange about the files when the table was compiled: nothing that refuses mail. */
 const struct config_errors *route_warnings(const struct route_table *t);
+/* What was wrong with them, if the table was compiled all the same. */
+const struct config_errors *route_broken(const struct route_table *t);
+/* 0: as alias_set_whole. */
+int route_aliases_whole(const struct route_table *t);
 
 #endif

@@ -50,6 +50,16 @@ static const char *paint(int colour, const char *code)
     return colour ? code : "";
 }
 
+void route_explain_head(const struct route_query *q, struct buf *out)
+{
+    char text[SHOWN_SIZE];
+
+    buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
+    if (q->was)
+        buf_printf(out, "  repaired: it was %s (%s)\n", clean(q->was, text, sizeof text),
+                   q->repair);
+}
+
 void route_explain_steps(const struct route_trace *t, int colour, struct buf *out)
 {
     char name[64], place[512], text[SHOWN_SIZE];
@@ -89,7 +99,8 @@ static void explain_next_hop(const struct route_decision *d, size_t i, struct bu
 static int is_local(const struct route_rule *rule)
 {
     static const char *const whats[] = { "local domain", "substitute domain", "host name",
-                                         "virtual domain", "own address" };
+                                         "virtual domain", "own address", "own host",
+                                         "alias" /* a command, a file, a list */ };
 
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {
         if (strcmp(rule->what, whats[i]) == 0)
@@ -106,7 +117,7 @@ static void explain_transport(const struct route_decision *d, struct buf *out)
         explain_next_hop(d, i, out);
     }
     /* Mail for our own goes no further; whether a transport looks up an MX is its business. */
-    if (d->next_hop_n == 0 && !is_local(d->rule))
+    if (d->next_hop_n == 0 && !d->no_next_hop && !is_local(d->rule))
         buf_printf(out, d->domain[0] == '[' ? ", next hop: %s" : ", next hops: by MX of %s",
                    d->domain);
     for (size_t i = 0; i < d->params->n; i++)
@@ -153,9 +164,7 @@ void route_explain_decision(const struct route_query *q, const struct route_deci
 void route_explain(const struct route_query *q, const struct route_decision *d,
                    const struct route_trace *t, int colour, struct buf *out)
 {
-    char text[SHOWN_SIZE];
-
-    buf_printf(out, "%s\n", clean(q->rcpt, text, sizeof text));
+    route_explain_head(q, out);
     route_explain_steps(t, colour, out);
     route_explain_decision(q, d, colour, out);
     if (d->action != ROUTE_FAIL)
@@ -198,7 +207,7 @@ json_t *route_rule_json(const struct route_rule *rule)
     return j;
 }
 
-static json_t *json_steps(const struct route_trace *t)
+json_t *route_steps_json(const struct route_trace *t)
 {
     json_t *list = json_array();
 
@@ -250,9 +259,13 @@ json_t *route_explain_json(const struct route_query *q, const struct route_decis
     json_t *j = json_object();
 
     json_object_set_new(j, "recipient", route_text_json(q->rcpt));
+    if (q->was)
+        json_object_set_new(
+            j, "repaired",
+            json_pack("{s:o, s:s}", "was", route_text_json(q->was), "rule", q->repair));
     json_object_set_new(j, "sender", route_text_json(q->sender));
     json_object_set_new(j, "ingress", route_text_json(q->ingress));
-    json_object_set_new(j, "trace", json_steps(t));
+    json_object_set_new(j, "trace", route_steps_json(t));
     json_object_set_new(j, "decision", json_decision(d));
     return j;
 }

@@ -99,8 +99,7 @@ static void compile_one(struct compile *c, const struct config_queue_group *from
     struct route_group *g = &c->t->groups[i];
 
     g->name = arena_strdup(c->t->arena, from->name ? from->name : "");
-    g->origin = (struct config_origin){ arena_strdup(c->t->arena, o->file),
-                                        arena_strdup(c->t->arena, o->pointer) };
+    g->origin = compile_copy_origin(c->t->arena, o);
     if (!config_name_valid(g->name))
         compile_error(c, o, "name", 0, 1,
                       "found \"%s\", expected lower case letters, digits and '-'", g->name);

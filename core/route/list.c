@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "route/expand.h"
+#include "route/sender.h"
 #include "route/shadow.h"
 
 #define SHOWN_MAX 6u /* patterns of a list that are named */
@@ -49,6 +51,10 @@ static void conditions(const struct route_row *row, struct buf *out)
     add_addresses(out, "but not", &row->except_users);
     if (row->kind == ROW_OWN_ADDRESS)
         buf_adds(out, "an address of this host");
+    else if (row->kind == ROW_OWN_HOST)
+        buf_adds(out, "a domain with an address of this host");
+    else if (row->kind == ROW_SHORT)
+        buf_adds(out, "a host without a dot");
     else if (row->kind == ROW_UNQUALIFIED)
         buf_adds(out, "an address without a domain");
     else if (!out->len)
@@ -78,7 +84,7 @@ static void action(const struct route_row *row, struct buf *out)
     }
 }
 
-static void place(const struct route_rule *r, struct buf *out)
+void route_rule_place(const struct route_rule *r, struct buf *out)
 {
     const char *slash = strrchr(r->origin.file, '/');
 
@@ -96,20 +102,50 @@ size_t route_rows(const struct route_table *t)
     return t->row_n;
 }
 
+static void sender_conditions(const struct sender_row *row, struct buf *out)
+{
+    add_addresses(out, "sender", &row->sender);
+    for (size_t i = 0; i < row->ingress.n; i++)
+        add_text(out, i, "ingress", row->ingress.v[i]);
+    add_more(out, row->ingress.n);
+}
+
+static void sender_action(const struct sender_row *row, struct buf *out)
+{
+    buf_printf(out, "%s in the %s", row->rewrite, route_sender_places_text(row->places));
+}
+
+/* They stand behind the list: a section of their own. */
+static void list_senders(const struct route_table *t, struct buf *out)
+{
+    if (t->sender_n)
+        buf_adds(out, "senders, in mail of clients that may relay:\n");
+    for (size_t i = 0; i < t->sender_n; i++) {
+        struct buf when = { 0 };
+
+        sender_conditions(&t->senders[i], &when);
+        route_rule_place(&t->senders[i].rule, out);
+        buf_printf(out, ": %s -> ", when.data);
+        sender_action(&t->senders[i], out);
+        buf_addc(out, '\n');
+        buf_free(&when);
+    }
+}
+
 static void list_row(const struct route_row *row, const struct route_row *shadow, int colour,
                      struct buf *out)
 {
     struct buf when = { 0 };
 
     conditions(row, &when);
-    place(&row->rule, out);
+    route_rule_place(&row->rule, out);
     buf_printf(out, ": %s -> ", when.data);
     action(row, out);
     buf_addc(out, '\n');
     if (shadow) {
         buf_printf(out, "  %snever matches%s: all of it is taken by ", colour ? "\033[1;31m" : "",
                    colour ? "\033[0m" : "");
-        place(&shadow->rule, out);
+        route_rule_place(&shadow->rule, out);
         buf_addc(out, '\n');
     }
     buf_free(&when);
@@ -125,19 +161,44 @@ size_t route_list(const struct route_table *t, int colour, struct buf *out)
         dead += shadow != NULL;
         list_row(&t->rows[i], shadow, colour, out);
     }
+    list_senders(t, out);
     return dead;
+}
+
+/* when and then are the caller's. */
+static json_t *entry_json(const struct route_rule *rule, const struct buf *when,
+                          const struct buf *then)
+{
+    json_t *j = route_rule_json(rule);
+
+    json_object_set_new(j, "when", route_text_json(when->data));
+    json_object_set_new(j, "then", route_text_json(then->data));
+    return j;
 }
 
 static json_t *list_row_json(const struct route_row *row, const struct route_row *shadow)
 {
     struct buf when = { 0 }, then = { 0 };
-    json_t *j = route_rule_json(&row->rule);
+    json_t *j;
 
     conditions(row, &when);
     action(row, &then);
-    json_object_set_new(j, "when", json_string(when.data));
-    json_object_set_new(j, "then", json_string(then.data));
+    j = entry_json(&row->rule, &when, &then);
     json_object_set_new(j, "shadowed_by", shadow ? route_rule_json(&shadow->rule) : json_null());
+    buf_free(&when);
+    buf_free(&then);
+    return j;
+}
+
+static json_t *list_sender_json(const struct sender_row *row)
+{
+    struct buf when = { 0 }, then = { 0 };
+    json_t *j;
+
+    sender_conditions(row, &when);
+    sender_action(row, &then);
+    j = entry_json(&row->rule, &when, &then);
+    json_object_set_new(j, "section", json_string("senders"));
     buf_free(&when);
     buf_free(&then);
     return j;
@@ -149,5 +210,7 @@ json_t *route_list_json(const struct route_table *t)
 
     for (size_t i = 0; i < t->row_n; i++)
         json_array_append_new(list, list_row_json(&t->rows[i], route_shadow(t, &t->rows[i])));
+    for (size_t i = 0; i < t->sender_n; i++)
+        json_array_append_new(list, list_sender_json(&t->senders[i]));
     return list;
 }

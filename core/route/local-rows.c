@@ -4,16 +4,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <postern/mail.h>
+
 #include "config/read.h"
 #include "util/cleanup.h"
 
-#define FILE_MAX  16777216u /* bytes of a file of local domains */
-#define LINES_MAX 1000000u  /* of one */
+#define LINES_MAX  1000000u /* of a file of local domains */
+#define SHOWN_SIZE 104u     /* of what is no domain, in an error */
 
 /* What happens to a recipient of ours. */
 static void local_action(struct route_row *row, const char *transport)
@@ -33,15 +34,15 @@ static void local_action(struct route_row *row, const char *transport)
 static const char *local_transport(struct compile *c)
 {
     const struct config_routing *routing = &c->cfg->routing;
-    struct config_origin origin = { c->cfg->local_origin.file, "/routing" };
+    const struct config_origin origin = config_origin_at(c->cfg, "/routing/local_transport");
 
     if (!routing->local_domains.n && !routing->local_domains_files.n && !routing->host_names.n &&
         !routing->virtual_domains.n && !(routing->substitute_domain && routing->substitute_inbound))
         return NULL;
     if (routing->local_transport)
-        return compile_instance(c, &origin, "local_transport", 0, 1, CONFIG_TRANSPORT,
+        return compile_instance(c, &origin, NULL, 0, 1, CONFIG_TRANSPORT,
                                 routing->local_transport);
-    compile_error(c, &origin, "local_transport", 0, 1,
+    compile_error(c, &origin, NULL, 0, 1,
                   "found nothing, expected the transport for local domains; a gateway without "
                   "mailboxes says \"local_domains\": []");
     return NULL;
@@ -49,17 +50,43 @@ static const char *local_transport(struct compile *c)
 
 /* --- one domain, a row --- */
 
+static void bad_domain(struct compile *c, const struct config_origin *origin, size_t i, size_t n,
+                       const char *name, const char *why)
+{
+    char shown[SHOWN_SIZE];
+
+    postern_text_clean(name, strlen(name), shown, sizeof shown);
+    compile_error(c, origin, NULL, i, n, "found \"%s%s\", expected a domain: %s", shown,
+                  strlen(name) >= sizeof shown ? "..." : "", why);
+}
+
+/* Addresses of ours are made of these. */
+static int is_name(enum row_kind kind)
+{
+    return kind == ROW_HOST_NAME || kind == ROW_SUBSTITUTE;
+}
+
+static void parse_domain(struct compile *c, enum row_kind kind, const struct config_origin *origin,
+                         size_t i, size_t n, const char *name, struct domain_pattern *ret)
+{
+    const char *why = "it would make every domain local";
+
+    if (domain_pattern_parse(c->t->arena, name, ret, &why) < 0 || ret->kind == DOMAIN_ANY)
+        bad_domain(c, origin, i, n, name, why);
+    else if (is_name(kind) && ret->kind != DOMAIN_EXACT)
+        bad_domain(c, origin, i, n, name,
+                   "a pattern completes no address; patterns go into \"local_domains\"");
+}
+
 static void local_row(struct compile *c, enum row_kind kind, const struct config_origin *origin,
                       size_t i, size_t n, const char *name, const char *transport)
 {
-    const char *why = "it would make every domain local";
     struct route_row *row = compile_row(c, kind, origin);
     struct domain_pattern *p = arena_alloc(c->t->arena, sizeof *p);
 
     row->domain = (struct domain_patterns){ 1, p };
     local_action(row, transport);
-    if (domain_pattern_parse(c->t->arena, name, p, &why) < 0 || p->kind == DOMAIN_ANY)
-        compile_error(c, origin, NULL, i, n, "found \"%s\", expected a domain: %s", name, why);
+    parse_domain(c, kind, origin, i, n, name, p);
 }
 
 static void local_list(struct compile *c, enum row_kind kind, const struct config_origin *origin,
@@ -78,7 +105,7 @@ static void read_line(struct compile *c, const char *path, size_t number, char *
     const struct config_origin origin = { path, pointer };
     size_t len;
 
-    line[strcspn(line, "!#\r")] = 0;
+    line[strcspn(line, "!#")] = 0;
     line += strspn(line, " \t\f");
     len = strlen(line);
     while (len && strchr(" \t\f", line[len - 1]))
@@ -95,9 +122,11 @@ static void read_lines(struct compile *c, const char *path, char *text, const ch
     if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     while (*text && number < LINES_MAX) {
-        size_t len = strcspn(text, "\n");
-        char *next = text + len + (text[len] == '\n');
+        size_t len = strcspn(text, "\r\n");
+        char *next = text + len;
 
+        next += next[0] == '\r' && next[1] == '\n';
+        next += *next != 0;
         text[len] = 0;
         read_line(c, path, ++number, text, transport);
         text = next;
@@ -116,11 +145,11 @@ static void local_files(struct compile *c, const char *transport)
         const char *path = config_path_from(c->t->arena, origin->file, files->v[i]);
         char *text AUTO_FREE = NULL;
         size_t len;
-        int r = config_read_file(AT_FDCWD, path, FILE_MAX, &text, &len);
+        int r = config_read_kept(c->cfg, path, &text, &len);
 
         if (r < 0)
             compile_error(c, origin, NULL, i, files->n, "%s: can't be read: %s", path,
-                          strerror(-r));
+                          config_read_why(r));
         else if (memchr(text, 0, len))
             compile_error(c, origin, NULL, i, files->n, "%s: found a NUL, expected a text file",
                           path);
@@ -178,7 +207,8 @@ static void own_addresses(struct compile *c)
             compile_error(c, origin, NULL, i, list->n,
                           "found \"%s\", expected an IP address, without brackets", list->v[i]);
     }
-    if (c->cfg->routing.own_interfaces)
+    c->t->own_interfaces = c->cfg->routing.own_interfaces != 0;
+    if (c->t->own_interfaces)
         own_interfaces(c);
 }
 
@@ -203,5 +233,9 @@ void compile_local_rows(struct compile *c)
     local_action(compile_row(c, ROW_OWN_ADDRESS,
                              r->own_addresses.n ? &at[CONFIG_AT_OWN_ADDRESSES] : &built_in),
                  transport);
+    if (r->local_by_address) {
+        c->t->own_host_row = c->t->row_n;
+        local_action(compile_row(c, ROW_OWN_HOST, &at[CONFIG_AT_LOCAL_BY_ADDRESS]), transport);
+    }
     local_action(compile_row(c, ROW_UNQUALIFIED, &built_in), transport);
 }

@@ -34,7 +34,6 @@ int route_literal(const char *domain, char *ret, size_t size)
 const struct route_row *route_local(const struct route_table *t, const char *domain)
 {
     const struct route_row *row = map_get(t->local, domain);
-    char address[INET6_ADDRSTRLEN];
 
     /* Exact names are in the map; this walks over the few that have wildcards. */
     for (size_t i = 0; !row && i < t->pattern_n; i++) {
@@ -43,9 +42,7 @@ const struct route_row *route_local(const struct route_table *t, const char *dom
         if (domain_pattern_match(&one->domain.v[0], domain))
             row = one;
     }
-    if (!row && t->aliases && alias_set_domain(t->aliases, domain, NULL, NULL))
-        row = route_unqualified(t);
-    if (!row && route_literal(domain, address, sizeof address) && map_get(t->own, address))
+    if (!row && route_own_literal(t, domain))
         row = &t->rows[t->own_row];
     return row;
 }

@@ -1,6 +1,8 @@
 /* Does a rule match? Conditions are tried cheapest first; an empty list is no condition. */
 #include "route/table.h"
 
+#include <string.h>
+
 #include "util/text.h"
 
 static int match_domain(const struct route_row *row, const struct route_walk *w,
@@ -100,11 +102,24 @@ static int is_spared(const struct route_row *row, const struct route_walk *w, st
     return m->except != NULL;
 }
 
-int route_row_match(const struct route_row *row, struct route_walk *w, struct route_match *ret)
+/* Of a host without a dot that is not said to be a whole name ("host."). */
+static int is_short(const struct route_address *a)
+{
+    const struct postern_address *p = &a->parsed;
+
+    return a->domain[0] != '[' && !strchr(a->domain, '.') && p->domain_len &&
+        p->domain[p->domain_len - 1] != '.';
+}
+
+/* local_open: whether the recipient is local is not known, and not looked at. */
+static int match(const struct route_row *row, struct route_walk *w, int local_open,
+                 struct route_match *ret)
 {
     *ret = (struct route_match){ .failed = COND_NONE };
-    if (row->local_only && !w->local)
+    if (row->local_only && !w->local && !local_open)
         ret->failed = COND_LOCAL;
+    else if (row->kind == ROW_SHORT && !is_short(&w->rcpt))
+        ret->failed = COND_SHORT;
     else if (!match_domain(row, w, ret))
         ret->failed = COND_DOMAIN;
     else if (!match_recipient(row, w, ret))
@@ -116,4 +131,16 @@ int route_row_match(const struct route_row *row, struct route_walk *w, struct ro
     else if (is_spared(row, w, ret))
         ret->failed = COND_EXCEPT;
     return ret->failed == COND_NONE;
+}
+
+/* Asking for addresses comes last: when all else holds, and only that would make a difference. */
+int route_row_match(const struct route_row *row, struct route_walk *w, struct route_match *ret)
+{
+    int matched = match(row, w, w->own == OWN_UNASKED, ret);
+
+    if (!matched || w->own != OWN_UNASKED ||
+        !(row->local_only || (ret->domain && ret->domain->kind == DOMAIN_ANY)))
+        return matched;
+    route_walk_own(w);
+    return match(row, w, 0, ret);
 }

@@ -122,6 +122,21 @@ int domain_pattern_match(const struct domain_pattern *p, const char *domain)
     }
 }
 
+int domain_pattern_names(const struct domain_pattern *p)
+{
+    if (p->kind != DOMAIN_GLOB)
+        return p->kind != DOMAIN_ANY;
+    for (const char *label = p->lower;;) {
+        size_t len = strcspn(label, ".");
+
+        if (len && strcspn(label, "*?") >= len)
+            return 1;
+        if (!label[len])
+            return 0;
+        label += len + 1;
+    }
+}
+
 /* --- addresses --- */
 
 static int parse_local(struct arena *a, const char *text, size_t len, const char **ret,
@@ -168,11 +183,6 @@ int address_pattern_parse(struct arena *a, const char *text, struct address_patt
         return -EINVAL;
     *ret = p;
     return 0;
-}
-
-int address_pattern_is_any(const struct address_pattern *p)
-{
-    return !p->null && !p->local && p->domain.kind == DOMAIN_ANY;
 }
 
 int address_pattern_match(const struct address_pattern *p, const struct route_address *address)

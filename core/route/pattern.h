@@ -55,12 +55,13 @@ struct address_pattern {
 int domain_pattern_parse(struct arena *a, const char *text, struct domain_pattern *ret,
                          const char **reterr_why);
 int domain_pattern_match(const struct domain_pattern *p, const char *domain);
+/* 1: some label of it stands for itself; 0: it is all '*' and '?', as "*", "*.*" and "?x*" are. */
+int domain_pattern_names(const struct domain_pattern *p);
 
 /* "user@example.com", "user@", "@example.com", ".example.com", "*", and "<>" (senders). */
 int address_pattern_parse(struct arena *a, const char *text, struct address_pattern *ret,
                           const char **reterr_why);
 int address_pattern_match(const struct address_pattern *p, const struct route_address *address);
-int address_pattern_is_any(const struct address_pattern *p);
 
 /* What the n-th '*' of a pattern that matched stands for, counted from 1 and from the left: those
  * of the local part (which is one '*' when the pattern leaves it open), then those of the domain,

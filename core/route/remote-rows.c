@@ -64,8 +64,8 @@ static void gate_row(struct compile *c, const struct gate *gate)
 
     *p = gate->domain;
     row->domain = (struct domain_patterns){ 1, p };
-    row->anyone = from->accept_from != 0;
     deliver(c, row, from->transport);
+    compile_anyone(c, (int)from->accept_from, row);
     row->next_hops =
         compile_hops(c, &row->rule.origin, "next_hops", &from->next_hops, CONFIG_RESOLVE_MX);
     compile_params(c, &from->params, row);
@@ -107,6 +107,27 @@ static void compile_gateways(struct compile *c)
     for (size_t i = 0; i < n; i++)
         gate_row(c, &gates[i]);
     free(gates);
+}
+
+/* --- hosts without a dot --- */
+
+static void compile_default_domain(struct compile *c)
+{
+    const struct config_origin *origin = &c->cfg->routing_at[CONFIG_AT_DEFAULT_DOMAIN];
+    const char *name = c->cfg->routing.default_domain, *why = "a pattern or an address is none";
+    struct domain_pattern p;
+    struct route_row *row;
+
+    if (!name)
+        return;
+    row = compile_row(c, ROW_SHORT, origin);
+    if (domain_pattern_parse(c->t->arena, name, &p, &why) < 0 || p.kind != DOMAIN_EXACT ||
+        name[0] == '[') {
+        compile_error(c, origin, NULL, 0, 0,
+                      "found \"%s\", expected a domain like \"example.com\": %s", name, why);
+        return;
+    }
+    row->rewrite = arena_printf(c->t->arena, "*@*.%s", p.lower);
 }
 
 /* --- zones --- */
@@ -238,6 +259,7 @@ void compile_remote_rows(struct compile *c)
     const struct config_forwarders *f = &c->cfg->routing.forwarders;
 
     compile_gateways(c);
+    compile_default_domain(c);
     compile_zones(c);
     check_hubs(c);
     if (f->remote.n)

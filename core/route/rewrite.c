@@ -3,13 +3,15 @@
 #include "route/table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/buf.h"
 
 struct captures { /* where the texts come from */
-    const struct route_match *m;
-    const struct route_address *rcpt;
+    const struct address_pattern *pattern;
+    const struct domain_pattern *domain;
+    const struct route_address *address;
     int example; /* 1: each is "x" */
 };
 
@@ -54,7 +56,7 @@ static void substitute(struct buf *out, const char *text, size_t text_len, const
             buf_addc(out, *text);
         else if (c->example)
             buf_addc(out, 'x');
-        else if (address_pattern_capture(c->m->recipient, c->m->domain, c->rcpt, n, capture) == 0)
+        else if (address_pattern_capture(c->pattern, c->domain, c->address, n, capture) == 0)
             buf_adds(out, capture);
     }
 }
@@ -98,17 +100,33 @@ static char *fill_in(const char *template, const struct captures *c, const char 
     return out.data;
 }
 
-char *route_rewrite(const struct route_row *row, const struct route_match *m,
-                    const struct route_address *rcpt, const char **reterr_why)
+char *route_rewrite(const char *template, const struct address_pattern *pattern,
+                    const struct domain_pattern *domain, const struct route_address *address,
+                    const char **reterr_why)
 {
-    const struct captures c = { .m = m, .rcpt = rcpt };
+    const struct captures c = { .pattern = pattern, .domain = domain, .address = address };
 
-    return fill_in(row->rewrite, &c, reterr_why);
+    return fill_in(template, &c, reterr_why);
 }
 
-char *route_rewrite_example(const struct route_row *row, const char **reterr_why)
+/* The row's template is "*@*.example.com". The address has no source route any more, so it is local
+ * part and domain, as they stand. */
+char *route_complete_domain(const struct route_row *row, const struct route_address *rcpt,
+                            const char **reterr_why)
+{
+    const char *below = strchr(row->rewrite, '@') + 2;
+    char *whole = mem_printf("%s%s", rcpt->parsed.local, below);
+    struct route_address probe;
+
+    if (route_address_init(&probe, whole, "", reterr_why) == 0)
+        return whole;
+    free(whole);
+    return NULL;
+}
+
+char *route_rewrite_example(const char *template, const char **reterr_why)
 {
     const struct captures c = { .example = 1 };
 
-    return fill_in(row->rewrite, &c, reterr_why);
+    return fill_in(template, &c, reterr_why);
 }

@@ -53,6 +53,8 @@ struct route_decision {
     uint16_t                 status[3]; /* FAIL */
     const char              *text;      /* FAIL, HOLD: why, in words */
     int                      anyone;    /* 1: from any client; 0: from those who may relay */
+    int                      led; /* 1: a rule, or a road in the address, led on to another */
+    int                      no_next_hop; /* 1: the transport asks for none, as far as is known */
     const char              *rcpt;      /* as rewritten, or the caller's own pointer */
     char                    *rewritten; /* malloc'ed when a rule rewrote, else NULL */
     char                     domain[256]; /* of rcpt, lower case, without a final dot; "" if none */
@@ -81,6 +83,10 @@ void route_trace_done(struct route_trace *t);
  * rewrite loop) are added to errors with their origin. */
 int  route_compile(const struct config *cfg, struct route_table **ret,
                    struct config_errors *errors);
+/* The same, later, of what was found good: alias files and lists that can't be used now are no
+ * errors (route_broken). Mail that needs them waits, and they are taken when they are mended. */
+int  route_compile_again(const struct config *cfg, struct route_table **ret,
+                         struct config_errors *errors);
 void route_free(struct route_table **t);
 
 struct route_query {
@@ -91,9 +97,13 @@ struct route_query {
     /* Monotonic usec: personal alias files that were read since then are taken; 0: only those that
      * were read a moment ago. */
     int64_t     asked;
+    size_t      budget; /* of route_expand: see expand_walk_step; 0: no end */
+    /* For people: what rcpt was before it was put right, and by which rule. NULL: the same. */
+    const char *was, *repair;
 };
-/* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL). trace may be NULL. Every
- * call must be matched by route_decision_done. */
+/* 0, or -EINVAL when rcpt is no address (decision: FAIL 5.1.3, rule NULL), or -EAGAIN: it depends
+ * on the addresses of ret->domain, which nobody has asked for (answers.h; decision: FAIL 4.4.3).
+ * trace may be NULL. Every call must be matched by route_decision_done. */
 int route_decide(const struct route_table *t, const struct route_query *q,
                  struct route_decision *ret, struct route_trace *trace);
 
@@ -112,6 +122,8 @@ void route_outcome(const struct route_query *q, const struct route_decision *d, 
 /* --- the table as such (list.c, shadow.c) --- */
 
 size_t route_rows(const struct route_table *t);
+/* "rule 3 (90-routing.json#/routing/rules/2)"; adds to out. */
+void route_rule_place(const struct route_rule *rule, struct buf *out);
 /* One line a row: its place, conditions, action; below it, why it can never match, if so. Returns
  * how many those are. */
 size_t  route_list(const struct route_table *t, int colour, struct buf *out);

@@ -8,8 +8,9 @@
 #include "config/table.h"
 #include "util/text.h"
 
-#define OWN_INGRESS "bounce" /* where the queue's own notifications say they come from */
-#define ACTIONS     "transport, rewrite, fail, hold, discard"
+#define BOUNCE_INGRESS "bounce" /* where the queue's own notifications say they come from */
+#define LOCAL_INGRESS  "local"  /* where `postern send` does */
+#define ACTIONS        "transport, rewrite, fail, hold, discard"
 
 /* --- names of instances --- */
 
@@ -101,6 +102,17 @@ void compile_addresses(struct compile *c, const struct config_origin *origin, co
     }
 }
 
+struct postern_strings compile_ingress(struct compile *c, const struct config_origin *origin,
+                                       const struct postern_strings *from)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        if (text_casecmp(from->v[i], BOUNCE_INGRESS) != 0 &&
+            text_casecmp(from->v[i], LOCAL_INGRESS) != 0)
+            compile_instance(c, origin, "ingress", i, from->n, CONFIG_INGRESS, from->v[i]);
+    }
+    return compile_copy_strings(c->t->arena, from);
+}
+
 static void compile_conditions(struct compile *c, const struct config_rule *rule,
                                struct route_row *row)
 {
@@ -120,12 +132,7 @@ static void compile_conditions(struct compile *c, const struct config_rule *rule
     compile_domains(c, &row->rule.origin, "domain", &rule->domain, &row->domain);
     compile_addresses(c, &row->rule.origin, "recipient", 0, &rule->recipient, &row->recipient);
     compile_addresses(c, &row->rule.origin, "sender", 1, &rule->sender, &row->sender);
-    row->ingress = compile_copy_strings(c->t->arena, &rule->ingress);
-    for (size_t i = 0; i < rule->ingress.n; i++) {
-        if (text_casecmp(rule->ingress.v[i], OWN_INGRESS) != 0)
-            compile_instance(c, &row->rule.origin, "ingress", i, rule->ingress.n, CONFIG_INGRESS,
-                             rule->ingress.v[i]);
-    }
+    row->ingress = compile_ingress(c, &row->rule.origin, &rule->ingress);
 }
 
 /* --- actions --- */
@@ -179,72 +186,80 @@ static void compile_fail(struct compile *c, const struct config_rule *rule, stru
 }
 
 /* The fewest texts that one of the patterns captures, whichever of them it is that matches. */
-static unsigned least_captures(const struct route_row *row)
+static unsigned least_captures(const struct address_patterns *addresses,
+                               const struct domain_patterns *domains)
 {
     unsigned least = UINT_MAX;
 
-    for (size_t i = 0; i < row->recipient.n; i++) {
-        unsigned n = address_pattern_captures(&row->recipient.v[i], NULL);
+    for (size_t i = 0; i < addresses->n; i++) {
+        unsigned n = address_pattern_captures(&addresses->v[i], NULL);
 
         least = n < least ? n : least;
     }
-    for (size_t i = 0; i < row->domain.n && !row->recipient.n; i++) {
-        unsigned n = address_pattern_captures(NULL, &row->domain.v[i]);
+    for (size_t i = 0; i < domains->n && !addresses->n; i++) {
+        unsigned n = address_pattern_captures(NULL, &domains->v[i]);
 
         least = n < least ? n : least;
     }
     return least == UINT_MAX ? 1 : least;
 }
 
-static void check_captures(struct compile *c, const struct route_row *row)
+/* Tries it out: what makes no address of "x@x" makes none of anything. */
+const char *compile_template(struct compile *c, const struct config_origin *origin,
+                             const char *template, const struct address_patterns *addresses,
+                             const struct domain_patterns *domains)
 {
-    unsigned wanted = route_rewrite_captures(row->rewrite), have = least_captures(row);
+    unsigned wanted = route_rewrite_captures(template), have = least_captures(addresses, domains);
+    const char *why = "no '@' in it";
+    char *result = strchr(template, '@') ? route_rewrite_example(template, &why) : NULL;
 
-    if (wanted > have)
-        compile_error(c, &row->rule.origin, "rewrite", 0, 1,
+    if (!result)
+        compile_error(c, origin, "rewrite", 0, 1,
+                      "found \"%s\", expected an address, \"*\" allowed in it: %s", template, why);
+    else if (wanted > have)
+        compile_error(c, origin, "rewrite", 0, 1,
                       "found \"%s\": $%u stands for nothing, the conditions leave %u place%s open",
-                      row->rewrite, wanted, have, have == 1 ? "" : "s");
+                      template, wanted, have, have == 1 ? "" : "s");
+    free(result);
+    return arena_strdup(c->t->arena, template);
 }
 
-/* Tries it out: what makes no address of "x@x" makes none of anything. */
 static void compile_rewrite(struct compile *c, const struct config_rule *rule,
                             struct route_row *row)
 {
-    const char *why = "no '@' in it";
-    char *result = NULL;
-
-    row->rewrite = arena_strdup(c->t->arena, rule->rewrite);
-    if (strchr(rule->rewrite, '@'))
-        result = route_rewrite_example(row, &why);
-    if (!result)
-        compile_error(c, &row->rule.origin, "rewrite", 0, 1,
-                      "found \"%s\", expected an address, \"*\" allowed in it: %s", rule->rewrite,
-                      why);
-    else if (row->kind == ROW_DEFAULT)
+    row->rewrite =
+        compile_template(c, &row->rule.origin, rule->rewrite, &row->recipient, &row->domain);
+    if (row->kind == ROW_DEFAULT)
         compile_error(c, &row->rule.origin, "rewrite", 0, 1,
                       "the default cannot rewrite: it would never end");
-    else
-        check_captures(c, row);
-    free(result);
 }
 
-/* Without conditions on the recipient side, or with those that everything fulfils. */
-static int takes_everything(const struct route_row *row)
+/* Are there domains that the recipient has to be in, one of which the operator has in mind? */
+static int names_domains(const struct route_row *row)
 {
-    int recipient = row->recipient.n == 0, domain = row->domain.n == 0;
+    size_t recipients = 0, domains = 0;
 
     for (size_t i = 0; i < row->recipient.n; i++)
-        recipient |= address_pattern_is_any(&row->recipient.v[i]);
+        recipients += domain_pattern_names(&row->recipient.v[i].domain) != 0;
     for (size_t i = 0; i < row->domain.n; i++)
-        domain |= row->domain.v[i].kind == DOMAIN_ANY && row->domain.v[i].text;
-    return recipient && domain;
+        domains += domain_pattern_names(&row->domain.v[i]) != 0;
+    return (row->recipient.n && recipients == row->recipient.n) ||
+        (row->domain.n && domains == row->domain.n);
 }
 
-/* No open relay by accident: senders can be forged, so only an ingress can stand for trust. */
-static void compile_accept(struct compile *c, const struct config_rule *rule, struct route_row *row)
+/* Does what strangers send leave for where they say? Not when it ends here, or with the one whom
+ * the rule names. */
+static int is_relay(const struct route_row *row)
 {
-    row->anyone = rule->accept_from != 0;
-    if (row->anyone && row->ingress.n == 0 && takes_everything(row))
+    if (row->rewrite)
+        return strpbrk(row->rewrite, "*$") != NULL;
+    return row->action != ROUTE_FAIL && row->action != ROUTE_DISCARD;
+}
+
+void compile_anyone(struct compile *c, int accept_from, struct route_row *row)
+{
+    row->anyone = accept_from != 0;
+    if (row->anyone && row->ingress.n == 0 && is_relay(row) && !names_domains(row))
         compile_error(c, &row->rule.origin, "accept_from", 0, 1,
                       "\"anyone\" without naming domains makes an open relay: name the recipients' "
                       "domains, or the ingress");
@@ -285,5 +300,5 @@ void compile_rule(struct compile *c, const struct config_rule *rule, struct rout
     row->rule.comment = rule->comment ? arena_strdup(c->t->arena, rule->comment) : NULL;
     compile_conditions(c, rule, row);
     compile_action(c, rule, row);
-    compile_accept(c, rule, row);
+    compile_anyone(c, (int)rule->accept_from, row);
 }

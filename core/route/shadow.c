@@ -21,7 +21,7 @@ static int domain_covers(const struct route_table *t, int head, const struct dom
     switch (a->kind) {
     case DOMAIN_ANY:
         return !head || b->kind == DOMAIN_ANY ||
-            (b->kind == DOMAIN_EXACT && !route_local(t, b->lower));
+            (b->kind == DOMAIN_EXACT && !t->own_host_row && !route_local(t, b->lower));
     case DOMAIN_EXACT:
         return b->kind == DOMAIN_EXACT && strcmp(a->lower, b->lower) == 0;
     case DOMAIN_BELOW:
@@ -142,9 +142,9 @@ static int row_covers(const struct route_table *t, const struct route_row *a,
 {
     int head = a->rule.index < t->head_n;
 
-    return !a->except.n && !a->except_users.n && (!a->local_only || b->local_only) &&
-        domain_condition(t, head, a, b) && recipient_condition(t, a, b) &&
-        sender_condition(t, a, b) && ingress_condition(a, b);
+    return a->kind != ROW_SHORT && !a->except.n && !a->except_users.n &&
+        (!a->local_only || b->local_only) && domain_condition(t, head, a, b) &&
+        recipient_condition(t, a, b) && sender_condition(t, a, b) && ingress_condition(a, b);
 }
 
 /* --- finding --- */

@@ -1,7 +1,6 @@
 /* What the walk says about each row, in the words of an operator. */
 #include "route/table.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,13 +49,18 @@ static size_t shown(size_t n)
     return n < SHOWN_MAX ? n : SHOWN_MAX;
 }
 
-static void add_not_addresses(struct buf *out, const struct address_patterns *p)
+void route_why_not_addresses(struct buf *out, const struct address_patterns *p)
 {
     const char *texts[SHOWN_MAX] = { NULL };
 
     for (size_t i = 0; i < shown(p->n); i++)
         texts[i] = p->v[i].text;
     add_not(out, texts, shown(p->n), p->n);
+}
+
+void route_why_not_texts(struct buf *out, const struct postern_strings *p)
+{
+    add_not(out, p->v, shown(p->n), p->n);
 }
 
 static void why_not_domain(struct buf *out, const struct route_walk *w, const struct route_row *row)
@@ -83,7 +87,7 @@ static void why_not_sender(struct buf *out, const struct route_walk *w, const st
         buf_adds(out, "the sender is not an address");
     } else {
         buf_printf(out, "sender %s", w->sender_state == SENDER_NULL ? "<>" : w->q->sender);
-        add_not_addresses(out, &row->sender);
+        route_why_not_addresses(out, &row->sender);
     }
 }
 
@@ -92,7 +96,7 @@ static void why_not_ingress(struct buf *out, const struct route_walk *w,
 {
     if (w->q->ingress) {
         buf_printf(out, "ingress %s", w->q->ingress);
-        add_not(out, row->ingress.v, shown(row->ingress.n), row->ingress.n);
+        route_why_not_texts(out, &row->ingress);
     } else {
         buf_adds(out, "the ingress is not known");
     }
@@ -110,10 +114,13 @@ static void why_not(struct buf *out, const struct route_walk *w, const struct ro
         break;
     case COND_RECIPIENT:
         buf_printf(out, "recipient %s", w->rcpt.parsed.local);
-        add_not_addresses(out, &row->recipient);
+        route_why_not_addresses(out, &row->recipient);
         break;
     case COND_SENDER:
         why_not_sender(out, w, row);
+        break;
+    case COND_SHORT:
+        buf_printf(out, "%s is no host without a dot", w->rcpt.domain);
         break;
     case COND_EXCEPT:
         buf_printf(out, "%s is spared by %s", w->rcpt.parsed.local, m->except);
@@ -143,6 +150,8 @@ static void why(struct buf *out, const struct route_walk *w, const struct route_
         buf_printf(out, "%singress is %s", out->len ? ", " : "", m->ingress);
     if (row->local_only)
         buf_printf(out, "%s%s is local", out->len ? ", " : "", w->rcpt.domain);
+    else if (row->kind == ROW_SHORT)
+        buf_printf(out, "%s is a host without a dot", w->rcpt.domain);
     else if (!out->len)
         buf_printf(out, "%s is %s", w->rcpt.domain,
                    row->kind == ROW_ZONE_GATE ? "outside of the zone" : "not local");
@@ -220,14 +229,13 @@ static void why_local(struct buf *out, const struct route_walk *w, const struct 
 {
     const struct domain_pattern *p = row->domain.v;
     const char *domain = w->rcpt.domain, *from;
-    char address[INET6_ADDRSTRLEN];
 
     switch (row->kind) {
     case ROW_UNQUALIFIED:
         buf_adds(out, "an address without a domain is local");
         break;
     case ROW_OWN_ADDRESS:
-        from = route_literal(domain, address, sizeof address) ? map_get(w->t->own, address) : NULL;
+        from = route_own_literal(w->t, domain);
         buf_printf(out, "%s is an address of this host%s%s", domain, from ? ": " : "",
                    from ? from : "");
         break;
@@ -240,18 +248,38 @@ static void why_local(struct buf *out, const struct route_walk *w, const struct 
 void route_trace_local(struct route_walk *w)
 {
     const struct route_row *row = w->local;
+    int known = row && row->kind != ROW_OWN_HOST;
     struct buf text = { 0 };
 
     if (!w->trace)
         return;
-    if (row) {
+    if (known) {
         why_local(&text, w, row);
     } else {
         /* One step for all of them: a thousand local domains would hide the rest. */
         row = &w->t->rows[w->t->head_n];
         buf_printf(&text, "%s is not a local domain", w->rcpt.domain);
     }
-    add_step(w, row, w->local != NULL, text);
+    add_step(w, row, known, text);
+}
+
+void route_trace_own(struct route_walk *w)
+{
+    const struct route_own *how = &w->own_how;
+    struct buf text = { 0 };
+
+    if (!w->trace || w->own == OWN_OFF)
+        return;
+    if (w->own == OWN_YES)
+        buf_printf(&text, "%s has %s, an address of this host: %s", w->rcpt.domain, how->address,
+                   how->from);
+    else if (w->own == OWN_NO && how->addresses)
+        buf_printf(&text, "%s has %s: not ours", w->rcpt.domain, how->addresses);
+    else if (w->own == OWN_NO)
+        buf_printf(&text, "%s has no address", w->rcpt.domain);
+    else
+        buf_adds(&text, w->own == OWN_FAILED ? how->why : "its addresses are not known yet");
+    add_step(w, &w->t->rows[w->t->own_host_row], w->own == OWN_YES, text);
 }
 
 void route_trace_default(struct route_walk *w)

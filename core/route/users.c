@@ -9,8 +9,12 @@
 #include "route/expand.h"
 #include "route/table.h"
 #include "util/buf.h"
+#include "util/text.h"
 
-/* The local part without quotes, as it was written, and without its folder. -EINVAL. */
+#define POSTMASTER "postmaster"
+
+/* The local part without quotes, as it was written, and without its folder. 1: it had quotes, 0, or
+ * -EINVAL. */
 static int local_of(const struct route_table *t, const char *rcpt,
                     char local[POSTERN_LOCAL_MAX + 1])
 {
@@ -28,7 +32,7 @@ static int local_of(const struct route_table *t, const char *rcpt,
     at = t->subaddress ? strchr(local + 1, t->subaddress) : NULL;
     if (at)
         *at = '\0';
-    return 0;
+    return *a.local == '"';
 }
 
 /* -ENOENT, 0, -EAGAIN (u->need), -EIO (u->why). */
@@ -87,13 +91,56 @@ char *route_unknown_user(const char *template, const char *name)
     return mem_printf("%.*s%.*s%s", (int)(star - template), template, n, quoted, star + 1);
 }
 
-char *route_user_instead(const struct route_table *t, const struct route_decision *d)
+/* What stood in quotes was a name. Without them it might be a road, and lead on. */
+static char *unknown_in_quotes(const char *template, const char *name)
 {
-    char local[POSTERN_LOCAL_MAX + 1];
+    char *quoted = mem_printf("\"%s\"", name);
+    const char *star = strchr(template, '*');
+    char *r = mem_printf("%.*s%s%s", (int)(star - template), template, quoted, star + 1);
 
-    if (!t->unknown_user || local_of(t, d->rcpt, local) < 0)
+    free(quoted);
+    return r;
+}
+
+static int is_postmaster(const char *local)
+{
+    return text_casecmp(local, POSTMASTER) == 0;
+}
+
+char *route_user_instead(const struct route_table *t, const struct route_decision *d,
+                         int *ret_fixed)
+{
+    char local[POSTERN_LOCAL_MAX + 1], quoted[2 * POSTERN_LOCAL_MAX + 3];
+    int r = local_of(t, d->rcpt, local), fixed;
+    const char *template = t->unknown_user;
+
+    if (r < 0 || (!template && !is_postmaster(local)))
         return NULL;
-    return route_unknown_user(t->unknown_user, local);
+    if (!template)
+        template = t->postmaster;
+    fixed = !t->unknown_user || !strchr(template, '*');
+    if (ret_fixed)
+        *ret_fixed = fixed;
+    if (fixed)
+        return mem_strdup(template);
+    if (r == 1 && strpbrk(local, "%!") &&
+        postern_address_quote(local, strlen(local), quoted, sizeof quoted) > 0 && *quoted != '"')
+        return unknown_in_quotes(template, local);
+    return route_unknown_user(template, local);
+}
+
+int route_user_is_postmaster(const struct route_table *t, const struct route_decision *d)
+{
+    struct route_address self, other;
+    char local[POSTERN_LOCAL_MAX + 1];
+    const char *why;
+
+    if (local_of(t, d->rcpt, local) < 0 || !is_postmaster(local))
+        return 0;
+    if (route_address_init(&self, d->rcpt, t->hostname, &why) < 0 ||
+        route_address_init(&other, t->postmaster, t->hostname, &why) < 0)
+        return 1;
+    return !strcmp(self.domain, other.domain) && is_postmaster(other.local) ? 2 : 1;
 }
 
 struct route_answers *route_answers_of(const struct route_table *t)

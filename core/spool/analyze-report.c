@@ -46,11 +46,6 @@ struct spool_finding *report_at(struct spool_report *r, ptrdiff_t i)
     return i < 0 ? NULL : &r->v[i];
 }
 
-static void say(char *to, size_t size, const char *fmt, va_list ap)
-{
-    vsnprintf(to, size, fmt, ap);
-}
-
 void finding_found(struct spool_finding *f, const char *fmt, ...)
 {
     va_list ap;
@@ -58,7 +53,7 @@ void finding_found(struct spool_finding *f, const char *fmt, ...)
     if (!f)
         return;
     va_start(ap, fmt);
-    say(f->found, sizeof f->found, fmt, ap);
+    vsnprintf(f->found, sizeof f->found, fmt, ap);
     va_end(ap);
 }
 
@@ -69,7 +64,7 @@ void finding_expected(struct spool_finding *f, const char *fmt, ...)
     if (!f)
         return;
     va_start(ap, fmt);
-    say(f->expected, sizeof f->expected, fmt, ap);
+    vsnprintf(f->expected, sizeof f->expected, fmt, ap);
     va_end(ap);
 }
 
@@ -80,6 +75,6 @@ void finding_repair(struct spool_finding *f, const char *fmt, ...)
     if (!f)
         return;
     va_start(ap, fmt);
-    say(f->repair, sizeof f->repair, fmt, ap);
+    vsnprintf(f->repair, sizeof f->repair, fmt, ap);
     va_end(ap);
 }

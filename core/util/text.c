@@ -258,37 +258,6 @@ void text_json(struct buf *b, const char *s, size_t len)
     buf_addc(b, '"');
 }
 
-static int log_plain(const char *s, size_t len)
-{
-    if (!len)
-        return 0;
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] <= ' ' || s[i] >= 0x7f || s[i] == '"' || s[i] == '=' || s[i] == '\\')
-            return 0;
-    }
-    return 1;
-}
-
-void text_logvalue(struct buf *b, const char *s, size_t len)
-{
-    if (log_plain(s, len)) {
-        buf_add(b, s, len);
-        return;
-    }
-    buf_addc(b, '"');
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-
-        if (c == '"' || c == '\\')
-            buf_printf(b, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            buf_printf(b, "\\x%02x", c);
-        else
-            buf_addc(b, (char)c);
-    }
-    buf_addc(b, '"');
-}
-
 char *text_time(int64_t wall_usec, char *buf, size_t size)
 {
     time_t t = (time_t)(wall_usec / 1000000);

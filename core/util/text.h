@@ -28,9 +28,6 @@ int text_glob(const char *pattern, const char *text);
 
 /* Adds s as a JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
 void text_json(struct buf *b, const char *s, size_t len);
-/* Adds s for a key=value log: as it is when it has only graphic ASCII without '"' and '=', else
- * quoted with \xHH escapes. */
-void text_logvalue(struct buf *b, const char *s, size_t len);
 
 /* RFC 3339 with milliseconds, UTC: "2026-11-22T14:15:41.123Z". size >= 32. */
 char *text_time(int64_t wall_usec, char *buf, size_t size);

@@ -10,12 +10,31 @@
 
 #define SLOTS_MIN 16u
 
+static const char *folded(const struct textset *s, const char *text, size_t len, char *buf)
+{
+    if (!s->fold || len >= TEXTSET_FOLD_MAX)
+        return text;
+    memcpy(buf, text, len + 1);
+    s->fold(buf, len);
+    return buf;
+}
+
+static int is_at(const struct textset *s, uint32_t slot, const char *key)
+{
+    const char *text = s->text.data + slot - 1;
+    char buf[TEXTSET_FOLD_MAX];
+
+    return !strcmp(s->fold ? folded(s, text, strlen(text), buf) : text, key);
+}
+
 /* Where the text stands, or the free slot where it would. */
 static uint32_t *find(const struct textset *s, const char *text, size_t len)
 {
-    size_t i = (size_t)siphash13(text, len, s->key) & (s->slot_n - 1);
+    char buf[TEXTSET_FOLD_MAX];
+    const char *key = folded(s, text, len, buf);
+    size_t i = (size_t)siphash13(key, len, s->key) & (s->slot_n - 1);
 
-    while (s->slots[i] && strcmp(s->text.data + s->slots[i] - 1, text) != 0)
+    while (s->slots[i] && !is_at(s, s->slots[i], key))
         i = (i + 1) & (s->slot_n - 1);
     return &s->slots[i];
 }

@@ -3,6 +3,8 @@
 #ifndef POSTERN_MAIL_H
 #define POSTERN_MAIL_H
 
+#include <string.h>
+
 #include <postern/abi.h>
 
 #ifdef __cplusplus
@@ -73,6 +75,28 @@ struct postern_mailbox { /* one of a list; both texts are in the caller's buffer
  * and was passed over (2 * len + 4 bytes always suffice). Encoded words are left as they are. */
 POSTERN_API int postern_mailbox_next(const char *text, size_t len, size_t *pos,
                                      struct postern_mailbox *ret, char *buf, size_t size);
+
+/* --- members of mailing lists: a line of a file of them (docs/lists.md) --- */
+
+struct postern_member {
+    size_t      size;
+    const char *address; /* in the caller's buffer; not judged: see postern_address_parse         */
+    size_t      address_len;
+    size_t      start; /* where it stands in the line                                             */
+    uint32_t    notes; /* POSTERN_MEMBER_*: what was mended                                       */
+    uint32_t    reserved;
+};
+#define POSTERN_MEMBER_DIS     1u /* flags: a .DIS file, whose comments may stand behind addresses */
+#define POSTERN_MEMBER_JACKET  1u /* notes: it wore one: SMTP%"user@host"                         */
+#define POSTERN_MEMBER_DECNET  2u /* notes: it was NODE::USER, and is quoted now                  */
+#define POSTERN_MEMBER_COMMENT 4u /* notes, with 0: a comment that is not in column 1, at start   */
+/* The next member of a line, which has no line end; *pos starts at 0. 1: *ret is one; 0: there are
+ * no more, or it is a comment; -EINVAL: a word that is none, or that two readers might read as
+ * two, and *reterr_why is a static sentence: the rest of the line is worth nothing. 2 * len + 4
+ * bytes always suffice for buf. */
+POSTERN_API int postern_member_next(const char *line, size_t len, uint32_t flags, size_t *pos,
+                                    struct postern_member *ret, char *buf, size_t size,
+                                    const char **reterr_why);
 
 /* --- domains (RFC 5890 to 5892, by libidn2; allocates for labels that are not ASCII) --- */
 
@@ -227,6 +251,19 @@ POSTERN_API size_t postern_status_parse(const char *text, uint16_t ret_status[3]
 /* Copies text as one line: control characters and bytes that are not UTF-8 become "?"; cut to size,
  * never inside a character. Returns buf. */
 POSTERN_API char *postern_text_clean(const char *text, size_t len, char *buf, size_t size);
+
+/* Copies text as UTF-8: as it is, if it is that; else as DEC Multinational, which is Latin-1 but
+ * for a few characters. Bytes written, or -ENOBUFS (2 * len + 1 bytes always suffice). */
+POSTERN_API int postern_text_decode(const char *text, size_t len, char *buf, size_t size);
+
+/* Writes a text of somebody else's as the value of a pair in a log line ("to=%s"): as it is, or in
+ * quotes with what could be misread escaped; cut to size. Returns buf. POSTERN_LOG_QUOTED is that
+ * in a buffer of the enclosing block. */
+#define POSTERN_LOG_VALUE_SIZE 816
+POSTERN_API char *postern_log_value(const char *text, size_t len, char *buf, size_t size);
+#define POSTERN_LOG_QUOTED(text) \
+    postern_log_value((text), strlen(text), (char[POSTERN_LOG_VALUE_SIZE]){ 0 }, \
+                      POSTERN_LOG_VALUE_SIZE)
 
 #ifdef __cplusplus
 }

@@ -83,6 +83,11 @@ struct postern_plugin {
      * thing that there is, `what` names one of them (NULL: all). Called in the operator's process,
      * for an instance that runs or does not: reads files, and has no effect. 0 or -errno. */
     int (*inspect)(const void *settings, const char *what, postern_inspect_put *put, void *ctx);
+
+    /* Since 1.1. Names of the params (job_param) that the transport understands; NULL ends them.
+     * The aliases of the gateway hand over a "command", a "file", or a "list" with its "members"
+     * and "owner": only to a transport that names what it gets. */
+    const char *const *params;
 };
 
 /* Everything that this plugin writes is the value of an option that says so (POSTERN_OPT_WRITES),
@@ -90,6 +95,10 @@ struct postern_plugin {
  * (/etc, /usr). With server.sandbox at its default, workers are locked in when all their plugins
  * say this. Not for one that runs commands of the operator's: those share the plugin's fate. */
 #define POSTERN_PLUGIN_PATHS 1u
+
+/* Its transport asks for no next hop: by this road mail leaves for nowhere. Explanations of a route
+ * then do not speak of any. */
+#define POSTERN_PLUGIN_NO_NEXT_HOP 2u
 
 /* The one exported symbol. mod: the module's file name with every character that is not a letter or
  * digit as '_' (libltdl's convention: it finds postern_plugin behind that prefix, and modules can

@@ -96,7 +96,7 @@ struct postern_services {
     void (*submit_free)(postern_submit *);
 
     /* route_check: what would the router say? A pure look-up: quick, no DNS. -EINVAL: rcpt is no
-     * address; -EAGAIN: a directory has to be asked, which is for route_ask. */
+     * address; -EAGAIN: a directory or the resolver has to be asked, which is for route_ask. */
     int (*route_check)(postern_host *, const char *sender, const char *rcpt,
                        struct postern_verdict *ret);
 
@@ -198,8 +198,8 @@ struct postern_services {
     void (*lookup_answer)(postern_lookup *, int result, const char *const *values, size_t n);
 
     /* --- more about routes (since 1.1: ask POSTERN_HAS) ---
-     * route_ask: as route_check, but it asks directories when it has to: for when that said
-     *   -EAGAIN. forget() ends it. */
+     * route_ask: as route_check, but it asks directories and the resolver when it has to: for when
+     *   that said -EAGAIN. forget() ends it. */
     int (*route_ask)(postern_host *, const char *sender, const char *rcpt, postern_verdict_cb *,
                      void *ctx, uint64_t *ret_id);
 
@@ -207,6 +207,16 @@ struct postern_services {
      * job_released: 1 when recipient i was on hold and an operator has released it since; a plugin
      *   that settles with POSTERN_CAUSE_HELD asks this, or it would hold it again. */
     int (*job_released)(const postern_job *, size_t i);
+
+    /* --- more about submissions (since 1.1: ask POSTERN_HAS) ---
+     * submit_sender: the sender that its envelope has now, which the operator's settings may have
+     *   made another (POSTERN_MAIL_TRUSTED); it is the one to name to route_check. Borrowed as long
+     *   as the submission.
+     * submit_rcpts: how many recipients it has. One that is added again, or differs from one before
+     *   in the case of the domain only, is taken and not counted; of POSTERN_MAIL_LIST likewise one
+     *   that differs in the case of the user. */
+    const char *(*submit_sender)(const postern_submit *);
+    size_t (*submit_rcpts)(const postern_submit *);
 };
 #define POSTERN_NEXT_HOP_OWN        1u
 #define POSTERN_NEXT_HOP_UNRESOLVED 2u

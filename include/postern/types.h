@@ -77,6 +77,12 @@ struct postern_envelope {
  * POSTERN_LOCAL_MAX bytes; else, and for the null sender, it stays as it is). */
 #define POSTERN_MAIL_LIST 4u
 #define POSTERN_MAIL_VERP 8u
+/* Since 1.1, for plugins that bring mail in: it is from one of our own, who may send through this
+ * gateway (he may relay, or has proved who he is), and not from the world. The host then does what
+ * the operator has set for senders of such mail (routing.senders and the like): the envelope's
+ * sender and the header in the spool may differ from what was submitted. An older host takes no
+ * notice. */
+#define POSTERN_MAIL_TRUSTED 16u
 
 /* What the router says of a recipient, for an ingress that must answer RCPT. */
 enum postern_verdict_kind {

@@ -1,9 +1,9 @@
 /* plugins/ldap: a directory behind the LDAP protocol (RFC 4511), through libldap.
  *
  * libldap blocks, so a search runs on a thread of the pool; at most `connections` of them at a
- * time, the rest wait here, so that a server which hangs cannot take all threads from those who
- * write mailboxes. After a failure questions are answered with it for a moment, without asking: who
- * waits for one time limit after the other is no help. Known gaps: referrals are not followed; SASL
+ * time. After a failure of the server questions are answered with it for a moment, without asking:
+ * who waits for one time limit after the other is no help. What is wrong with one answer is told to
+ * who asked for that one. Known gaps: referrals are not followed; SASL
  * binds other than EXTERNAL over ldapi are not offered. */
 #include "ldap.h"
 
@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/turns.h"
 #include "filter.h"
 #include "pool.h"
 
-#define WAITING_MAX 10000u             /* questions that wait for a connection      */
-#define PAUSE       POSTERN_SECONDS(1) /* after a failure nobody asks for so long    */
+#define PAUSE POSTERN_SECONDS(1) /* after a failure nobody asks for so long */
 
 /* clang-format off */
 #define OPT(member, type, ...) POSTERN_OPT(struct settings, member, POSTERN_OPT_##type, __VA_ARGS__)
@@ -71,10 +71,7 @@ static const struct postern_option options[] = {
 /* clang-format on */
 
 struct question {
-    struct question *next; /* of those that wait */
-    struct ldap_dir *dir;
-    postern_lookup *lookup;
-    uint64_t now;
+    struct turn turn; /* first */
     struct ldap_search search;
     char filter[FILTER_MAX];
 };
@@ -84,9 +81,7 @@ struct ldap_dir {
     const struct postern_services *svc;
     const struct settings *set;
     struct ldap_pool *pool;
-    int64_t running;
-    struct question *first, **last; /* waiting */
-    size_t waiting;
+    struct turns turns;
     uint64_t pause_until;
     char down[LDAP_WHY_MAX]; /* what went wrong last; "": all is well */
 };
@@ -98,8 +93,10 @@ static void answer(struct ldap_dir *d, postern_lookup *l, int result, const char
     d->svc->lookup_answer(l, result, &why, result == -EAGAIN ? 1 : 0);
 }
 
-static void question_free(struct question *q)
+static void question_free(struct turn *turn)
 {
+    struct question *q = (struct question *)turn;
+
     ldap_search_clear(&q->search);
     free(q);
 }
@@ -108,9 +105,10 @@ static void question_free(struct question *q)
 static void note_state(struct ldap_dir *d, int result, const char *why)
 {
     if (result == -EAGAIN && !d->down[0])
-        d->svc->log(d->host, POSTERN_LOG_WARNING, "ldap.down", "why=\"%s\"", why);
+        d->svc->log(d->host, POSTERN_LOG_WARNING, "ldap.down", "why=%s", POSTERN_LOG_QUOTED(why));
     else if (result != -EAGAIN && d->down[0])
-        d->svc->log(d->host, POSTERN_LOG_NOTICE, "ldap.up", "base=\"%s\"", d->set->base);
+        d->svc->log(d->host, POSTERN_LOG_NOTICE, "ldap.up", "base=%s",
+                    POSTERN_LOG_QUOTED(d->set->base));
     snprintf(d->down, sizeof d->down, "%s", result == -EAGAIN ? why : "");
     if (result == -EAGAIN)
         d->pause_until = d->svc->now(d->host) + (uint64_t)PAUSE;
@@ -120,77 +118,42 @@ static int work(void *ctx)
 {
     struct question *q = ctx;
 
-    return ldap_pool_search(q->dir->pool, &q->search, q->now);
+    return ldap_pool_search(((struct ldap_dir *)q->turn.turns->self)->pool, &q->search,
+                            q->turn.now);
 }
 
-static void run_waiting(struct ldap_dir *d);
-
-static void done(void *ctx, int result)
+static void done(struct turn *turn, int result)
 {
-    struct question *q = ctx;
-    struct ldap_dir *d = q->dir;
+    struct question *q = (struct question *)turn;
+    struct ldap_dir *d = turn->turns->self;
 
-    d->running--;
     for (char *p = q->search.why; *p; p++) { /* the server's words go into a line */
         if ((unsigned char)*p < ' ' || *p == '"')
             *p = ' ';
     }
     note_state(d, result, q->search.why);
     if (result == 0)
-        d->svc->lookup_answer(q->lookup, 0, (const char *const *)q->search.values, q->search.n);
-    else
-        answer(d, q->lookup, result, q->search.why);
-    question_free(q);
-    run_waiting(d);
+        d->svc->lookup_answer(turn->lookup, 0, (const char *const *)q->search.values, q->search.n);
+    else /* a bad answer may be a good one when somebody has mended the entry */
+        answer(d, turn->lookup, result == -EBADMSG ? -EAGAIN : result, q->search.why);
+    question_free(turn);
 }
 
 /* --- questions --- */
 
-static int start(struct ldap_dir *d, struct question *q)
+static const char *is_pausing(void *self)
 {
-    int r;
+    const struct ldap_dir *d = self;
 
-    q->now = d->svc->now(d->host);
-    r = d->svc->offload(d->host, work, done, q);
-    d->running += !r;
-    return r;
+    return d->down[0] && d->svc->now(d->host) < d->pause_until ? d->down : NULL;
 }
 
-static int is_pausing(const struct ldap_dir *d)
-{
-    return d->down[0] && d->svc->now(d->host) < d->pause_until;
-}
-
-static void run_waiting(struct ldap_dir *d)
-{
-    while (d->first && (d->running < d->set->connections || is_pausing(d))) {
-        struct question *q = d->first;
-
-        d->first = q->next;
-        d->waiting--;
-        if (!d->first)
-            d->last = &d->first;
-        if (is_pausing(d)) {
-            answer(d, q->lookup, -EAGAIN, d->down);
-            question_free(q);
-        } else if (start(d, q) < 0) {
-            answer(d, q->lookup, -EAGAIN, "there is no thread to ask the server with");
-            question_free(q);
-        }
-    }
-}
-
-static int enqueue(struct ldap_dir *d, struct question *q)
-{
-    if (d->running < d->set->connections)
-        return start(d, q);
-    if (d->waiting == WAITING_MAX)
-        return -EBUSY;
-    *d->last = q;
-    d->last = &q->next;
-    d->waiting++;
-    return 0;
-}
+static const struct turns_ops turns_ops = {
+    .work = work,
+    .done = done,
+    .free = question_free,
+    .pause = is_pausing,
+};
 
 /* NULL: such questions are not asked. */
 static const char *filter_of(const struct ldap_dir *d, uint32_t kind)
@@ -226,13 +189,12 @@ static int lookup(void *self, postern_lookup *l)
     q = calloc(1, sizeof *q);
     if (!q)
         return -ENOMEM;
-    q->dir = d;
-    q->lookup = l;
+    q->turn.lookup = l;
     q->search = (struct ldap_search){ .set = d->set,
                                       .filter = q->filter,
                                       .attributes = svc->lookup_kind(l) == POSTERN_LOOKUP_ALIAS };
     r = filter_expand(filter, &values, q->filter, sizeof q->filter);
-    r = r < 0 ? r : enqueue(d, q);
+    r = r < 0 ? r : turns_ask(&d->turns, &q->turn);
     if (r < 0)
         free(q);
     return r;
@@ -334,7 +296,7 @@ static int ldap_open_dir(postern_host *host, const struct postern_services *svc,
     d->host = host;
     d->svc = svc;
     d->set = settings;
-    d->last = &d->first;
+    turns_init(&d->turns, host, svc, &turns_ops, d, d->set->connections);
     *ret_self = d;
     return 0;
 }
@@ -343,13 +305,7 @@ static void ldap_close_dir(void *self)
 {
     struct ldap_dir *d = self;
 
-    while (d->first) {
-        struct question *q = d->first;
-
-        d->first = q->next;
-        answer(d, q->lookup, -EAGAIN, "the gateway ends");
-        question_free(q);
-    }
+    turns_done(&d->turns);
     ldap_pool_free(&d->pool);
     free(d);
 }

@@ -188,10 +188,18 @@ static void put_back(struct ldap_pool *p, LDAP *ld, uint64_t now)
 
 /* --- searching --- */
 
+/* Of the question, or of the entry that was found; the next one may fare better. What says that the
+ * server is slow or busy is not among them. */
+static int is_bad_answer(int r)
+{
+    return r == LDAP_SIZELIMIT_EXCEEDED || r == LDAP_ADMINLIMIT_EXCEEDED ||
+        r == LDAP_INVALID_SYNTAX || r == LDAP_INAPPROPRIATE_MATCHING || r == LDAP_FILTER_ERROR;
+}
+
 /* Does the result say nothing of the connection? */
 static int is_answer(int r)
 {
-    return r == LDAP_SUCCESS || r == LDAP_NO_SUCH_OBJECT;
+    return r == LDAP_SUCCESS || r == LDAP_NO_SUCH_OBJECT || is_bad_answer(r);
 }
 
 int ldap_pool_search(struct ldap_pool *p, struct ldap_search *s, uint64_t now)
@@ -213,13 +221,16 @@ int ldap_pool_search(struct ldap_pool *p, struct ldap_search *s, uint64_t now)
         ldap_search_clear(s);
         r = LDAP_SUCCESS;
     }
-    if (is_answer(r)) {
+    if (is_answer(r))
         put_back(p, ld, now);
-        return r == LDAP_SUCCESS ? 0 : -ENOENT;
-    }
+    else
+        disconnect(ld);
+    if (r == LDAP_SUCCESS)
+        return 0;
+    ldap_search_clear(s);
+    if (r == LDAP_NO_SUCH_OBJECT)
+        return -ENOENT;
     if (!s->why[0])
         snprintf(s->why, sizeof s->why, "%s", ldap_err2string(r));
-    disconnect(ld);
-    ldap_search_clear(s);
-    return -EAGAIN;
+    return is_bad_answer(r) ? -EBADMSG : -EAGAIN;
 }

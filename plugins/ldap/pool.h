@@ -11,7 +11,7 @@ void              ldap_pool_free(struct ldap_pool **p);      /* no thread is ins
 
 /* On a thread; blocks, within the time limits. Takes an idle connection or makes one, and searches;
  * one that turns out to be dead is made anew, once. now: microseconds. 0 with values; -ENOENT;
- * -EAGAIN with a sentence in s->why. */
+ * with a sentence in s->why: -EBADMSG, of this answer, or -EAGAIN, of the server. */
 int ldap_pool_search(struct ldap_pool *p, struct ldap_search *s, uint64_t now);
 
 /* search.c: on an open connection (an LDAP *). LDAP_SUCCESS with values, LDAP_NO_SUCH_OBJECT, or

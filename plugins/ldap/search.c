@@ -24,7 +24,7 @@ static int too_many(struct ldap_search *s)
     return LDAP_SIZELIMIT_EXCEEDED;
 }
 
-static int add_value(struct ldap_search *s, const struct berval *v)
+static int add_value(struct ldap_search *s, const char *attribute, const struct berval *v)
 {
     char **more;
 
@@ -33,7 +33,10 @@ static int add_value(struct ldap_search *s, const struct berval *v)
     if (!v->bv_len)
         return LDAP_SUCCESS;
     if (v->bv_len > POSTERN_LOOKUP_VALUE_MAX || memchr(v->bv_val, 0, v->bv_len)) {
-        snprintf(s->why, sizeof s->why, "the answer has a value that is no address");
+        snprintf(s->why, sizeof s->why,
+                 "the answer has a value that is no target (%s of %lu bytes, expected at most %u "
+                 "and no NUL)",
+                 attribute, (unsigned long)v->bv_len, POSTERN_LOOKUP_VALUE_MAX);
         return LDAP_INVALID_SYNTAX;
     }
     more = realloc(s->values, (s->n + 1) * sizeof *more);
@@ -57,7 +60,7 @@ static int add_entry(LDAP *ld, LDAPMessage *entry, struct ldap_search *s)
         struct berval **v = ldap_get_values_len(ld, entry, s->set->attributes.v[i]);
 
         for (int k = 0; v && v[k] && !r; k++)
-            r = add_value(s, v[k]);
+            r = add_value(s, s->set->attributes.v[i], v[k]);
         ldap_value_free_len(v);
     }
     return r;

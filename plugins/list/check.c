@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "place.h"
+#include "head.h"
 
 static int wrong(char *why, size_t why_size, const char *key, const char *found,
                  const char *expected)
@@ -77,7 +77,7 @@ static int check_words(const char *key, const char *text, const char *not_in, ch
 
 static int check_strip(const struct settings *set, char *why, size_t why_size)
 {
-    static const char *const kept[] = { "From", "Date", "Received", "Message-ID" };
+    static const char *const kept[] = { "From", "Date", "Received", "Message-ID", LIST_TRACE };
     struct postern_field f = { .size = sizeof f };
 
     for (size_t i = 0; i < set->strip.n; i++) {

@@ -1,7 +1,9 @@
 /* head.c: see head.h. RFC 2369 (List-Help and others), 2919 (List-Id), 3834 (Auto-Submitted).
  *
  * Received fields stay where they are, so that hops are counted through the list. Fields that speak
- * of a list are ours alone: another list's, above us, would mislead members. */
+ * of a list are ours alone: another list's, above us, would mislead members. So a List-Id is gone
+ * when the next list has had the message, and what tells of all that it went through is a field of
+ * its own, of Mailman's name: each list adds one, and none takes them out. */
 #include "head.h"
 
 #include <errno.h>
@@ -49,6 +51,15 @@ static int is_our_id(const struct postern_field *f, const struct place *p)
     return len == strlen(id) && !strncasecmp(begin, id, len);
 }
 
+static int is_our_trace(const struct postern_field *f, const struct place *p)
+{
+    const char *s = f->value;
+    size_t len = f->value_len;
+
+    trim(&s, &len);
+    return len == strlen(p->list) && !strncasecmp(s, p->list, len);
+}
+
 static const char *why_automatic(const struct postern_field *f)
 {
     static const char *const bulk[] = { "bulk", "junk", "list", "auto_reply" };
@@ -81,7 +92,8 @@ void head_read(const char *data, size_t len, const struct place *p, struct head 
     memset(ret, 0, sizeof *ret);
     while ((r = postern_field_next(data, len, &ret->body, &f)) > 0) {
         ret->received += postern_field_is(&f, "Received") != 0;
-        ret->ours |= postern_field_is(&f, "List-Id") && is_our_id(&f, p);
+        ret->ours |= (postern_field_is(&f, "List-Id") && is_our_id(&f, p)) ||
+            (postern_field_is(&f, LIST_TRACE) && is_our_trace(&f, p));
         if (!ret->automatic)
             ret->automatic = why_automatic(&f);
         if (!*ret->from && postern_field_is(&f, "From"))
@@ -197,6 +209,7 @@ static void write_list_fields(const struct writer *w)
     write_uri(w, "List-Archive", set->archive_url);
     if (set->precedence)
         fputs("Precedence: list\r\n", w->out);
+    fprintf(w->out, LIST_TRACE ": %s\r\n", p->list);
 }
 
 static void write_reply_to(const struct writer *w)

@@ -4,10 +4,13 @@
 
 #include "place.h"
 
+/* One of each list that a message went through, with its address: it ends circles of lists. */
+#define LIST_TRACE "X-BeenThere"
+
 struct head {
     size_t      body;      /* where the body begins                               */
     int         open;      /* the header has no end in the bytes that were given  */
-    int         ours;      /* our own List-Id is in it                            */
+    int         ours;      /* it went through this list: our List-Id or trace     */
     unsigned    received;  /* Received fields                                     */
     const char *automatic; /* why it is no person's: the field; NULL: it may be   */
     char        from[POSTERN_ADDRESS_MAX + 1];    /* the author; "" when there is none */

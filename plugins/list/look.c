@@ -194,7 +194,8 @@ static int look_for_owner(struct post *p)
 
     if (!*place->owner)
         return refuse(p, STATUS(5, 1, 1), "has no owner who could get this");
-    if (place_same(place->owner, p->rcpt) || place_same(place->owner, place->bounces))
+    /* owner-NAME may be an alias that stands for somebody: then it does not come here. */
+    if (place_same(place->owner, p->rcpt))
         return refuse(p, STATUS(5, 4, 6), "is its own owner");
     p->room->at = 0;
     return load_state(p);
@@ -220,6 +221,7 @@ static int is_on_list(struct post *p, const char *member)
     return r;
 }
 
+/* 1: it was; 0: he is no member; -errno. */
 static int count(struct post *p, const char *member, const struct bounce *b)
 {
     struct room *room = p->room;
@@ -233,7 +235,7 @@ static int count(struct post *p, const char *member, const struct bounce *b)
     if (!r) {
         p->l->svc->log(p->l->host, POSTERN_LOG_NOTICE, "list.bounce",
                        "id=%s list=%s member=%s note=\"he is no member: not counted\"", p->id,
-                       room->place.list, member);
+                       POSTERN_LOG_QUOTED(room->place.list), POSTERN_LOG_QUOTED(member));
         return 0;
     }
     r = state_note_bounce(room->state_path, room->place.list, member, status, reason,
@@ -243,12 +245,14 @@ static int count(struct post *p, const char *member, const struct bounce *b)
         return r;
     }
     p->l->svc->log(p->l->host, POSTERN_LOG_INFO, "list.bounce",
-                   "id=%s list=%s member=%s status=%s why=\"%s\"", p->id, room->place.list, member,
-                   status, reason);
-    return 0;
+                   "id=%s list=%s member=%s status=%s why=%s", p->id,
+                   POSTERN_LOG_QUOTED(room->place.list), POSTERN_LOG_QUOTED(member), status,
+                   POSTERN_LOG_QUOTED(reason));
+    return 1;
 }
 
-/* The sender's own address says which member it was; who failed is said by the report, if any. */
+/* The sender's own address says which member it was; who failed is said by the report, if any. Both
+ * return how many were counted, or -errno. */
 static int count_verp(struct post *p, size_t n)
 {
     struct room *room = p->room;
@@ -263,13 +267,30 @@ static int count_verp(struct post *p, size_t n)
 
 static int count_report(struct post *p, size_t n)
 {
-    int r = 0;
+    int r = 0, counted = 0;
 
     for (size_t i = 0; i < n && r >= 0; i++) {
-        if (p->room->bounces[i].failed)
-            r = count(p, p->room->bounces[i].member, &p->room->bounces[i]);
+        if (!p->room->bounces[i].failed)
+            continue;
+        r = count(p, p->room->bounces[i].member, &p->room->bounces[i]);
+        counted += r > 0;
     }
-    return r;
+    return r < 0 ? r : counted;
+}
+
+/* What was not counted may be of interest to who looks for it. */
+static void bounce_done(struct post *p, int counted, size_t n)
+{
+    const struct room *room = p->room;
+    int failed = !n && *room->place.member;
+
+    for (size_t i = 0; i < n && !failed; i++)
+        failed = room->bounces[i].failed;
+    problem_set(&p->room->problem, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, STATUS(2, 0, 0),
+                "a %s of the list %s, %s", failed ? "bounce" : "report", room->place.list,
+                counted      ? "counted"
+                    : failed ? "not counted: of nobody who is a member"
+                             : "not counted: nobody failed");
 }
 
 static int look_at_bounce(struct post *p)
@@ -292,8 +313,7 @@ static int look_at_bounce(struct post *p)
         return look_for_owner(p); /* it says of nobody in particular that he was not reached */
     r = *room->place.member ? count_verp(p, n) : count_report(p, n);
     if (r >= 0)
-        problem_set(&room->problem, POSTERN_DELIVERED, POSTERN_CAUSE_NONE, STATUS(2, 0, 0),
-                    "a bounce of the list %s, counted", room->place.list);
+        bounce_done(p, r, n);
     return 0;
 }
 
@@ -323,8 +343,9 @@ static void complain(struct post *p)
 
     if (room->bad <= POST_BAD_LINES)
         p->l->svc->log(p->l->host, POSTERN_LOG_WARNING, "list.line",
-                       "id=%s list=%s path=\"%s\" line=%u why=\"%s: passed over\"", p->id,
-                       room->place.list, room->place.file, room->members.line, room->members.why);
+                       "id=%s list=%s path=%s line=%u why=\"%s: passed over\"", p->id,
+                       POSTERN_LOG_QUOTED(room->place.list), POSTERN_LOG_QUOTED(room->place.file),
+                       room->members.line, room->members.why);
 }
 
 static int is_wanted(struct post *p, const char *address, int64_t now)

@@ -9,8 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define JACKET     "SMTP%\""
-#define JACKET_LEN (sizeof JACKET - 1)
+#define BOM "\xef\xbb\xbf"
 
 /* --- the file --- */
 
@@ -95,19 +94,34 @@ static int fill(struct members *m)
     return 0;
 }
 
+/* Where the line that begins at m->at ends: at LF, CRLF or CR. 0: not within what is there. */
+static int find_end(const struct members *m, size_t *ret_len, size_t *ret_eol)
+{
+    const char *at = m->room + m->at;
+    size_t len = m->len - m->at;
+    const char *lf = memchr(at, '\n', len);
+    const char *cr = memchr(at, '\r', lf ? (size_t)(lf - at) : len);
+    int more = cr && cr + 1 == at + len && !m->eof; /* what may be an LF is not there yet */
+
+    if (more || (!lf && !cr))
+        return 0;
+    *ret_len = (size_t)((cr ? cr : lf) - at);
+    *ret_eol = cr && lf == cr + 1 ? 2 : 1;
+    return 1;
+}
+
 /* 1: a line, borrowed until the next call; 0: the end. A longer one than there is room for comes in
  * pieces, the first of which is too long to be taken. */
 static int next_line(struct members *m, const char **ret, size_t *ret_len)
 {
     for (;;) {
-        char *end = memchr(m->room + m->at, '\n', m->len - m->at);
-        size_t n = end ? (size_t)(end - (m->room + m->at)) : m->len - m->at;
-        int r;
+        size_t n = m->len - m->at, eol = 0;
+        int end = find_end(m, &n, &eol), r;
 
         if (end || (m->eof && n) || n == sizeof m->room) {
             *ret = m->room + m->at;
             *ret_len = n;
-            m->at += n + (end != NULL);
+            m->at += n + eol;
             m->line++;
             return 1;
         }
@@ -119,81 +133,36 @@ static int next_line(struct members *m, const char **ret, size_t *ret_len)
     }
 }
 
-static int is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* Where a comment behind an address begins: a '!' after a blank, outside of quotes; or the end. */
-static size_t comment_at(const char *s, size_t len)
-{
-    int quoted = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] == '\\' && quoted)
-            i++;
-        else if (s[i] == '"')
-            quoted = !quoted;
-        else if (s[i] == '!' && !quoted && i && is_blank(s[i - 1]))
-            return i;
-    }
-    return len;
-}
-
-/* NODE::USER without brackets, as VMS MAIL has it, is one address. */
-static int is_decnet(const char *s, size_t len)
-{
-    return *s != '"' && *s != '<' && memmem(s, len, "::", 2) && !memchr(s, '@', len);
-}
-
 static int take_line(struct members *m, const char *s, size_t len)
 {
-    int n;
-
+    if (m->line == 1 && len >= sizeof BOM - 1 && !memcmp(s, BOM, sizeof BOM - 1)) {
+        s += sizeof BOM - 1;
+        len -= sizeof BOM - 1;
+    }
+    while (len && !s[len - 1])
+        len--; /* VMS fills up the last block */
     m->text_len = m->pos = 0;
     if (!len || *s == '!' || (!m->dis && *s == '#'))
         return 0;
-    if (len > MEMBERS_LINE_MAX) {
-        m->why = "it is too long";
+    m->why = "it is too long";
+    if (len > MEMBERS_LINE_MAX)
         return -EBADMSG;
-    }
-    if (m->dis)
-        len = comment_at(s, len);
-    for (; len && is_blank(*s); s++)
-        len--;
-    while (len && is_blank(s[len - 1]))
-        len--;
-    if (!len || (m->dis && *s == '!'))
-        return 0;
-    m->why = "it has characters that no address has";
-    if (memchr(s, '\0', len))
-        return -EBADMSG;
-    if (len > JACKET_LEN + 1 && !strncasecmp(s, JACKET, JACKET_LEN) && s[len - 1] == '"') {
-        s += JACKET_LEN;
-        len -= JACKET_LEN + 1;
-    }
-    if (is_decnet(s, len)) {
-        n = postern_address_quote(s, len, m->text, sizeof m->text);
-        m->text_len = n < 0 ? 0 : (size_t)n;
-        return n < 0 ? -EBADMSG : 0;
-    }
-    memcpy(m->text, s, len);
-    m->text_len = len;
+    m->text_len = (size_t)postern_text_decode(s, len, m->text, sizeof m->text); /* it has room */
     return 0;
 }
 
 /* --- addresses --- */
 
-static int complete(struct members *m, const struct postern_mailbox *box, char *buf, size_t size)
+static int complete(struct members *m, const struct postern_member *one, char *buf, size_t size)
 {
     struct postern_address a = { .size = sizeof a };
     int n;
 
-    if (postern_address_parse(box->address, box->address_len,
+    if (postern_address_parse(one->address, one->address_len,
                               POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &m->why) < 0)
         return -EBADMSG;
-    n = a.domain ? snprintf(buf, size, "%.*s", (int)box->address_len, box->address)
-                 : snprintf(buf, size, "%.*s@%s", (int)box->address_len, box->address, m->domain);
+    n = a.domain ? snprintf(buf, size, "%.*s", (int)one->address_len, one->address)
+                 : snprintf(buf, size, "%.*s@%s", (int)one->address_len, one->address, m->domain);
     m->why = "it is too long";
     return (size_t)n < size ? 1 : -EBADMSG;
 }
@@ -201,21 +170,19 @@ static int complete(struct members *m, const struct postern_mailbox *box, char *
 int members_next(struct members *m, char *buf, size_t size)
 {
     for (;;) {
-        struct postern_mailbox box = { .size = sizeof box };
+        uint32_t flags = m->dis ? POSTERN_MEMBER_DIS : 0;
+        struct postern_member one = { .size = sizeof one };
         const char *line;
-        size_t len, before = m->pos;
-        int r = m->text_len
-            ? postern_mailbox_next(m->text, m->text_len, &m->pos, &box, m->piece, sizeof m->piece)
-            : 0;
+        size_t len;
+        int r = m->text_len ? postern_member_next(m->text, m->text_len, flags, &m->pos, &one,
+                                                  m->piece, sizeof m->piece, &m->why)
+                            : 0;
 
         if (r > 0)
-            return complete(m, &box, buf, size);
-        if (m->text_len && !before) { /* a line with something in it has an address at least */
-            m->text_len = 0;
-            m->why = "there is no address in it";
-            return -EBADMSG;
-        }
+            return complete(m, &one, buf, size);
         m->text_len = 0;
+        if (r < 0)
+            return -EBADMSG;
         r = next_line(m, &line, &len);
         if (r <= 0)
             return r;

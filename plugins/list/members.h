@@ -1,8 +1,8 @@
 /* members.h: a file of members, read piece by piece. Blocks: for threads only.
  *
- * One address a line, or several; with or without angle brackets and names. '!' in column 1 begins
- * a comment, and '#' where the file is no .DIS. What VMS writes differently is mended as the
- * gateway's aliases mend it (docs/aliases.md). A line that can't be read is passed over. */
+ * What a line may be is postern_member_next's to say, as it is in files that aliases name. Lines
+ * end in LF, CRLF or CR, and one that is not UTF-8 is read as DEC Multinational (Latin-1). What
+ * can't be read is passed over. */
 #ifndef LIST_MEMBERS_H
 #define LIST_MEMBERS_H
 
@@ -23,8 +23,8 @@ struct members {
     const char *why;    /* of -EBADMSG: what is wrong with it; static */
     size_t      at, len;
     size_t      text_len, pos; /* the line's addresses, and how far they were given out */
-    char        text[MEMBERS_LINE_MAX + 8];
-    char        piece[2 * MEMBERS_LINE_MAX + 32];
+    char        text[2 * MEMBERS_LINE_MAX + 1];
+    char        piece[4 * MEMBERS_LINE_MAX + 8];
     char        room[MEMBERS_ROOM];
 };
 

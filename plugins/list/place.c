@@ -7,7 +7,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -171,19 +173,54 @@ static int is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static int is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+
+    while (len && folder[len - 1] == '/')
+        len--;
+    return !strncmp(path, folder, len) && path[len] == '/' && path[len + 1];
+}
+
 static int below_roots(const struct settings *set, const char *path)
 {
     if (strstr(path, "/../") || strlen(path) >= LIST_PATH_MAX)
         return 0;
     for (size_t i = 0; i < set->roots.n; i++) {
-        size_t len = strlen(set->roots.v[i]);
-
-        while (len > 1 && set->roots.v[i][len - 1] == '/')
-            len--;
-        if (!strncmp(path, set->roots.v[i], len) && path[len] == '/')
+        if (is_below(path, set->roots.v[i]))
             return 1;
     }
     return 0;
+}
+
+/* The same on the disk, as for files that aliases read: a link would make members, and lines in
+ * the log, of what others keep to themselves. What is not there is told when it is opened. */
+static int leads_out(const struct settings *set, const char *path)
+{
+    char real[PATH_MAX], root[PATH_MAX];
+
+    if (!realpath(path, real))
+        return 0;
+    for (size_t i = 0; i < set->roots.n; i++) {
+        if (realpath(set->roots.v[i], root) && is_below(real, root))
+            return 0;
+    }
+    return 1;
+}
+
+/* 0, or -EPERM with what is wrong about the file that the route names. */
+static int check_roots(const struct settings *set, const char *path, struct problem *reterr)
+{
+    const char *why = "which is below none of the roots";
+
+    if (below_roots(set, path)) {
+        if (!leads_out(set, path))
+            return 0;
+        why = "where a link leads out of the roots";
+    }
+    problem_set(reterr, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 3, 5),
+                "the route names the members' file %s, %s", path, why);
+    return -EPERM;
 }
 
 /* name: of the list. 0; -ENOENT: there is no such list; another -errno. */
@@ -194,11 +231,8 @@ static int find_file(const struct settings *set, const struct route_says *route,
     int r;
 
     *buf = '\0';
-    if (route->members && !below_roots(set, path)) {
-        problem_set(reterr, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, STATUS(4, 3, 5),
-                    "the route names the members' file %s, which is below none of the roots", path);
+    if (route->members && check_roots(set, path, reterr) < 0)
         return -EPERM;
-    }
     if (!path)
         return 0;
     if (route->members || !is_folder(path)) {

@@ -163,8 +163,9 @@ static void noted(void *ctx, int result)
 
     if (result < 0)
         p->l->svc->log(p->l->host, POSTERN_LOG_WARNING, "list.state",
-                       "id=%s list=%s path=\"%s\" why=\"cannot be written: %s\"", p->id,
-                       p->room->place.list, p->room->state_path, strerror(-result));
+                       "id=%s list=%s path=%s why=\"cannot be written: %s\"", p->id,
+                       POSTERN_LOG_QUOTED(p->room->place.list),
+                       POSTERN_LOG_QUOTED(p->room->state_path), strerror(-result));
     p->working = 0;
     finish(p);
 }
@@ -184,11 +185,12 @@ static void log_done(const struct post *p)
 
     if (room->place.role != ROLE_POST)
         p->l->svc->log(p->l->host, POSTERN_LOG_INFO, "list.owner", "id=%s list=%s to=%s new=%s",
-                       p->id, room->place.list, room->place.owner, room->submit_id);
+                       p->id, POSTERN_LOG_QUOTED(room->place.list),
+                       POSTERN_LOG_QUOTED(room->place.owner), room->submit_id);
     else
         p->l->svc->log(p->l->host, POSTERN_LOG_INFO, "list.post",
                        "id=%s list=%s members=%llu disabled=%llu bad=%llu new=%s", p->id,
-                       room->place.list, (unsigned long long)room->sent,
+                       POSTERN_LOG_QUOTED(room->place.list), (unsigned long long)room->sent,
                        (unsigned long long)room->disabled, (unsigned long long)room->bad,
                        room->submit_id);
 }
@@ -274,14 +276,24 @@ static void no_members(struct post *p)
     end(p);
 }
 
+/* How many the new message has already; an older host can't say. */
+static size_t rcpts(const struct post *p)
+{
+    const struct postern_services *svc = p->l->svc;
+
+    return POSTERN_HAS(svc, submit_rcpts) ? svc->submit_rcpts(p->room->submit) : 0;
+}
+
 static int add_rcpt(struct post *p, const char *address)
 {
-    const struct settings *set = p->l->set;
+    const struct postern_services *svc = p->l->svc;
     struct room *room = p->room;
-    int r = room->sent < (uint64_t)set->members_max ? p->l->svc->submit_rcpt(room->submit, address)
-                                                    : -E2BIG;
+    size_t before = rcpts(p);
+    int r = room->sent < (uint64_t)p->l->set->members_max ? svc->submit_rcpt(room->submit, address)
+                                                          : -E2BIG;
 
-    if (!r)
+    /* A member who is in the file twice is one. */
+    if (!r && (!POSTERN_HAS(svc, submit_rcpts) || rcpts(p) > before))
         room->sent++;
     if (r == -EINVAL)
         room->bad++;

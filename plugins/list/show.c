@@ -53,8 +53,9 @@ static void put_member(void *ctx, const struct state_member *m)
     s->comma = ",";
 }
 
-/* How many addresses are in the file now, or -1 with the problem in words. */
-static long count_members(const char *path, const char *list, struct problem *reterr)
+/* How many addresses are in the file now, or -1 with the problem in words. *ret_bad: how many lines
+ * have something that is none. */
+static long count_members(const char *path, const char *list, long *ret_bad, struct problem *reterr)
 {
     struct members *m = malloc(sizeof *m);
     const char *at = strrchr(list, '@');
@@ -70,8 +71,10 @@ static long count_members(const char *path, const char *list, struct problem *re
         free(m);
         return -1;
     }
-    while ((r = members_next(m, address, sizeof address)) > 0 || r == -EBADMSG)
+    while ((r = members_next(m, address, sizeof address)) > 0 || r == -EBADMSG) {
         n += r > 0;
+        *ret_bad += r < 0;
+    }
     if (r < 0) {
         problem_errno(reterr, -r, "read", path);
         n = -1;
@@ -85,12 +88,12 @@ static void put_counts(struct show *s, const struct state *state, const char *li
                        const char *path)
 {
     struct problem problem;
-    long n = *path ? count_members(path, list, &problem) : -1;
+    long bad = 0, n = *path ? count_members(path, list, &bad, &problem) : -1;
 
     fputs(",\"file\":", s->out);
     put_string(s->out, path);
     if (n >= 0) {
-        fprintf(s->out, ",\"members\":%ld", n);
+        fprintf(s->out, ",\"members\":%ld,\"bad_lines\":%ld", n, bad);
     } else if (*path) {
         fputs(",\"members\":null,\"problem\":", s->out);
         put_string(s->out, problem.text);

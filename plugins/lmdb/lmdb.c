@@ -5,6 +5,7 @@
  * gap: pages that are not in memory are read from the disk while the loop waits; the kernel is told
  * to have them ready. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,15 +59,16 @@ static void refresh(struct lmdb_dir *d)
     if (mapfile_open(d->set->path, &fresh, why, sizeof why) < 0) {
         if (!d->complained)
             d->svc->log(d->host, POSTERN_LOG_WARNING, "map.refused",
-                        "why=\"%s; the map that was read before stays\"", why);
+                        "why=%s then=\"the map that was read before stays\"",
+                        POSTERN_LOG_QUOTED(why));
         d->complained = 1;
         return;
     }
     mapfile_close(&d->map);
     d->map = fresh;
     d->complained = 0;
-    d->svc->log(d->host, POSTERN_LOG_INFO, "map.read", "file=%s aliases=%llu", d->set->path,
-                (unsigned long long)mapfile_count(fresh));
+    d->svc->log(d->host, POSTERN_LOG_INFO, "map.read", "file=%s aliases=%llu",
+                POSTERN_LOG_QUOTED(d->set->path), (unsigned long long)mapfile_count(fresh));
 }
 
 struct asked {
@@ -99,6 +101,24 @@ static int lookup(void *self, postern_lookup *l)
     return 0;
 }
 
+/* The map as it is now: a gateway that could not start is better told before. */
+static int check_facts(const struct postern_facts *facts, const void *settings, char *why,
+                       size_t why_size)
+{
+    const struct settings *set = settings;
+    char fault[MAPFILE_WHY_MAX];
+    struct mapfile *map;
+    int r = mapfile_open(set->path, &map, fault, sizeof fault);
+
+    (void)facts;
+    if (r < 0) {
+        snprintf(why, why_size, "path: %s", fault);
+        return r;
+    }
+    mapfile_close(&map);
+    return 0;
+}
+
 static int lmdb_open(postern_host *host, const struct postern_services *svc, const void *settings,
                      void **ret_self)
 {
@@ -117,12 +137,12 @@ static int lmdb_open(postern_host *host, const struct postern_services *svc, con
     d->looked = svc->now(host);
     r = mapfile_open(d->set->path, &d->map, why, sizeof why);
     if (r < 0) {
-        svc->log(host, POSTERN_LOG_ERROR, "map.open", "why=\"%s\"", why);
+        svc->log(host, POSTERN_LOG_ERROR, "map.open", "why=%s", POSTERN_LOG_QUOTED(why));
         free(d);
         return r;
     }
-    svc->log(host, POSTERN_LOG_DEBUG, "map.read", "file=%s aliases=%llu", d->set->path,
-             (unsigned long long)mapfile_count(d->map));
+    svc->log(host, POSTERN_LOG_DEBUG, "map.read", "file=%s aliases=%llu",
+             POSTERN_LOG_QUOTED(d->set->path), (unsigned long long)mapfile_count(d->map));
     *ret_self = d;
     return 0;
 }
@@ -144,4 +164,4 @@ static const struct postern_directory_ops directory = {
 POSTERN_PLUGIN(lmdb, .name = "lmdb", .version = "0.1.0",
                .summary = "a compiled map of aliases, as a directory", .options = options,
                .settings_size = sizeof(struct settings), .open = lmdb_open, .close = lmdb_close,
-               .directory = &directory, .flags = POSTERN_PLUGIN_PATHS);
+               .directory = &directory, .check_facts = check_facts, .flags = POSTERN_PLUGIN_PATHS);

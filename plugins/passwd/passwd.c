@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/turns.h"
 #include "names.h"
 
 #define ENTRY_MIN 1024u
@@ -30,6 +31,9 @@ static const struct postern_option options[] = {
         .doc = "Users with a smaller number do not count."),
     OPT(uid_max, INT, .dflt = "4294967294", .min = 0, .max = UINT32_MAX,
         .doc = "Users with a larger number do not count."),
+    OPT(concurrency, INT, .dflt = "2", .min = 1, .max = 32,
+        .doc = "Questions asked at a time, of each worker. Each takes one of "
+               "server.offload_threads while it waits for the answer; more wait in line."),
     OPT(refresh, DURATION, .dflt = "5m", .min = 0, .max = POSTERN_DAYS(1),
         .doc = "How old the list of full names may get before the system is asked again."),
     {.key = NULL},
@@ -41,13 +45,12 @@ struct passwd_dir {
     const struct postern_services *svc;
     const struct settings *set;
     struct names *names;
+    struct turns turns;
 };
 
 struct question { /* on its way to a thread and back */
-    struct passwd_dir *dir;
-    postern_lookup *lookup;
+    struct turn turn; /* first */
     uint32_t kind;
-    int64_t now;
     char name[POSTERN_LOCAL_MAX + 1];  /* as written */
     char lower[POSTERN_LOCAL_MAX + 1]; /* and in lower case */
     char target[LOGIN_MAX + 1];
@@ -80,19 +83,22 @@ static int find_user(const struct settings *set, const char *name, char *why, si
 
 static int find_one(struct question *q, const char *name)
 {
-    if (q->dir->set->file)
-        return names_user(q->dir->names, name, q->now, q->why, sizeof q->why);
-    return find_user(q->dir->set, name, q->why, sizeof q->why);
+    const struct passwd_dir *d = q->turn.turns->self;
+
+    if (d->set->file)
+        return names_user(d->names, name, (int64_t)q->turn.now, q->why, sizeof q->why);
+    return find_user(d->set, name, q->why, sizeof q->why);
 }
 
 static int work(void *ctx)
 {
     struct question *q = ctx;
+    const struct passwd_dir *d = q->turn.turns->self;
     int r;
 
     if (q->kind == POSTERN_LOOKUP_ALIAS) {
         q->target[0] = '\0';
-        return names_full(q->dir->names, q->lower, q->now, q->target, LOGIN_MAX, q->why,
+        return names_full(d->names, q->lower, (int64_t)q->turn.now, q->target, LOGIN_MAX, q->why,
                           sizeof q->why);
     }
     r = find_one(q, q->name);
@@ -103,14 +109,26 @@ static int work(void *ctx)
 
 /* --- on the loop --- */
 
-static void done(void *ctx, int result)
+static void done(struct turn *turn, int result)
 {
-    struct question *q = ctx;
+    struct question *q = (struct question *)turn;
     const char *value = result == -EAGAIN ? q->why : q->target;
 
-    q->dir->svc->lookup_answer(q->lookup, result, &value, result == -ENOENT || !*value ? 0 : 1);
+    turn->turns->svc->lookup_answer(turn->lookup, result, &value,
+                                    result == -ENOENT || !*value ? 0 : 1);
     free(q);
 }
+
+static void question_free(struct turn *turn)
+{
+    free((struct question *)turn);
+}
+
+static const struct turns_ops turns_ops = {
+    .work = work,
+    .done = done,
+    .free = question_free,
+};
 
 /* What no user is called, however the database reads it. */
 static int is_login(const char *name)
@@ -152,13 +170,11 @@ static int lookup(void *self, postern_lookup *l)
     q = calloc(1, sizeof *q);
     if (!q)
         return -ENOMEM;
-    q->dir = d;
-    q->lookup = l;
+    q->turn.lookup = l;
     q->kind = kind;
-    q->now = (int64_t)svc->now(d->host);
     memcpy(q->name, local, strlen(local) + 1);
     copy_lower(q->lower, local);
-    r = svc->offload(d->host, work, done, q);
+    r = turns_ask(&d->turns, &q->turn);
     if (r < 0)
         free(q);
     return r;
@@ -192,6 +208,7 @@ static int passwd_open(postern_host *host, const struct postern_services *svc, c
     d->host = host;
     d->svc = svc;
     d->set = settings;
+    turns_init(&d->turns, host, svc, &turns_ops, d, d->set->concurrency);
     *ret_self = d;
     return 0;
 }
@@ -200,6 +217,7 @@ static void passwd_close(void *self)
 {
     struct passwd_dir *d = self;
 
+    turns_done(&d->turns);
     names_free(&d->names);
     free(d);
 }

@@ -9,6 +9,7 @@ struct settings {
     int64_t     full_names;
     int64_t     uid_min, uid_max;
     int64_t     refresh;
+    int64_t     concurrency;
 };
 
 /* 1: this user counts for mail. */

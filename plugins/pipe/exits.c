@@ -37,6 +37,10 @@ static const struct {
 };
 #define DEFAULTS (sizeof defaults / sizeof *defaults)
 
+/* So a shell ends when a signal has ended what it ran last: SIGKILL, when memory is short. */
+#define SHELL_SIGNAL_FIRST 129
+#define SHELL_SIGNAL_LAST  159
+
 static const struct exit_fate by_signal = { POSTERN_DEFERRED, { 4, 3, 0 } };
 static const struct exit_fate unknown = { POSTERN_FAILED, { 5, 3, 0 } };
 
@@ -47,6 +51,12 @@ const char *exits_name(int code)
             return defaults[i].name;
     }
     return NULL;
+}
+
+int exits_signal(int code)
+{
+    return code >= SHELL_SIGNAL_FIRST && code <= SHELL_SIGNAL_LAST ? code - SHELL_SIGNAL_FIRST + 1
+                                                                   : 0;
 }
 
 /* --- overrides: "75=failed 5.3.0", "1-9=deferred", "EX_NOUSER=deferred", "signal=failed" --- */
@@ -102,16 +112,27 @@ static int parse_fate(const char *p, struct exit_fate *ret)
     return -EINVAL;
 }
 
-static int take_override(const char *text, struct exits *e)
+static void set_by_signal(struct exits *e, const struct exit_fate *fate)
+{
+    e->by_signal = *fate;
+    for (int code = SHELL_SIGNAL_FIRST; code <= SHELL_SIGNAL_LAST; code++)
+        e->code[code] = *fate;
+}
+
+/* "signal" is looked at first: what says a code means that code, wherever it stands. */
+static int take_override(const char *text, int signals, struct exits *e)
 {
     struct exit_fate fate;
     const char *p = text;
     long first, last;
+    int is_signal = !strncmp(p, "signal=", 7);
 
-    if (!strncmp(p, "signal=", 7)) {
+    if (is_signal != signals)
+        return 0;
+    if (is_signal) {
         if (parse_fate(p + 7, &fate) < 0)
             return -EINVAL;
-        e->by_signal = fate;
+        set_by_signal(e, &fate);
         return 0;
     }
     if (parse_code(&p, &first) < 0)
@@ -136,9 +157,11 @@ int exits_fill(const struct postern_strings *overrides, struct exits *ret, char 
         ret->code[i] = unknown;
     for (size_t i = 0; i < DEFAULTS; i++)
         ret->code[defaults[i].code] = defaults[i].fate;
-    ret->by_signal = by_signal;
-    for (size_t i = 0; i < overrides->n; i++) {
-        if (take_override(overrides->v[i], ret) < 0) {
+    set_by_signal(ret, &by_signal);
+    for (size_t k = 0; k < 2 * overrides->n; k++) {
+        size_t i = k % overrides->n;
+
+        if (take_override(overrides->v[i], k < overrides->n, ret) < 0) {
             snprintf(
                 why, why_size,
                 "exit_codes: found \"%.100s\", expected \"CODE=FATE\" or \"CODE=FATE STATUS\", "

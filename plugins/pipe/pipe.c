@@ -67,7 +67,7 @@ static const struct postern_option options[] = {
     OPT(environment, STRINGS, .max = PIPE_ENV_MAX,
         .doc = "Variables for the command, \"NAME=value\", beside and over those that it has: PATH "
                "SHELL HOME USER LOGNAME SENDER RECIPIENT ORIGINAL_RECIPIENT LOCAL DOMAIN EXTENSION "
-               "CLIENT_HOSTNAME CLIENT_ADDRESS QUEUE_ID SIZE FILE."),
+               "CLIENT_HELO CLIENT_ADDRESS QUEUE_ID SIZE FILE."),
     OPT(user, STRING,
         .doc = "The user that the command runs as; without it, the worker's own, which must not be "
                "root. To become somebody else the worker must be root."),
@@ -82,7 +82,8 @@ static const struct postern_option options[] = {
         .doc = "Its umask, octal."),
     OPT(timeout, DURATION, .dflt = "10m", .min = 10000, .max = POSTERN_DAYS(1),
         .doc = "How long it may take. Then it gets SIGTERM, with all of its process group, and the "
-               "message is deferred. Less than server.delivery_deadline."),
+               "message is deferred. Less than server.delivery_deadline: after that the command is "
+               "ended in any case."),
     OPT(kill_grace, DURATION, .dflt = "5s", .min = 0, .max = POSTERN_HOURS(1),
         .doc = "How long after that it gets SIGKILL."),
     OPT(cpu_limit, DURATION, .dflt = "0s", .min = 0, .max = POSTERN_DAYS(1),
@@ -98,7 +99,8 @@ static const struct postern_option options[] = {
         .doc = "Commands that run at the same time, in each worker. Others wait."),
     OPT(exit_codes, STRINGS, .max = 256,
         .doc = "What exit codes mean, where that is not what sysexits.h says: \"99=delivered\", "
-               "\"1-9=deferred\", \"EX_NOUSER=failed 5.1.1\", \"signal=failed 5.3.0\"."),
+               "\"1-9=deferred\", \"EX_NOUSER=failed 5.1.1\", \"signal=failed 5.3.0\" (which is for "
+               "129 to 159 too, a shell's codes for signals)."),
     {.key = NULL},
 };
 /* clang-format on */
@@ -163,7 +165,7 @@ static int prepare(struct pipe *p)
         r = p->null_fd;
         strcpy(why, "/dev/null cannot be opened");
     }
-    p->svc->log(p->host, POSTERN_LOG_ERROR, "pipe.open", "why=\"%s\"", why);
+    p->svc->log(p->host, POSTERN_LOG_ERROR, "pipe.open", "why=%s", POSTERN_LOG_QUOTED(why));
     return r;
 }
 
@@ -239,7 +241,10 @@ static const struct postern_transport_ops transport = {
     .cancel = cancel,
 };
 
+static const char *const params[] = { "command", NULL };
+
 POSTERN_PLUGIN(pipe, .name = "pipe", .version = "0.1.0",
                .summary = "gives messages to a command, without a shell", .options = options,
                .settings_size = sizeof(struct settings), .check = pipe_check, .open = pipe_open,
-               .close = pipe_close, .transport = &transport, .check_facts = pipe_check_facts);
+               .close = pipe_close, .transport = &transport, .check_facts = pipe_check_facts,
+               .params = params, .flags = POSTERN_PLUGIN_NO_NEXT_HOP);

@@ -44,7 +44,7 @@ struct exit_fate {
 };
 struct exits {
     struct exit_fate code[256];
-    struct exit_fate by_signal;
+    struct exit_fate by_signal; /* also in code[129] to [159], unless a code has its own */
 };
 
 /* check.c. Both: 0 or -EINVAL, with what is wrong in why. */
@@ -61,6 +61,8 @@ int exits_fill(const struct postern_strings *overrides, struct exits *ret, char 
                size_t why_size);
 /* The name of an exit code in sysexits.h, or NULL. */
 const char *exits_name(int code);
+/* The signal that an exit code of a shell tells of, which has ended what it ran; or 0. */
+int exits_signal(int code);
 
 /* words.c: takes a command line apart at blanks; '...' and "..." hold words together, and a
  * backslash (not in '...') takes its meaning from the next character. text is overwritten. How many

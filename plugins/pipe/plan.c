@@ -412,8 +412,8 @@ static int message_env(struct plan *p, const struct plan_from *f)
     snprintf(size, sizeof size, "%llu", (unsigned long long)f->size);
     r = r ? r : add_env(p, f, "QUEUE_ID", f->id);
     r = r ? r : add_env(p, f, "SIZE", size);
-    if (!r && *client)
-        r = add_env(p, f, "CLIENT_HOSTNAME", client);
+    if (!r && *client && *address) /* his own word for it; nobody has asked the DNS */
+        r = add_env(p, f, "CLIENT_HELO", client);
     if (!r && *address)
         r = add_env(p, f, "CLIENT_ADDRESS", address);
     if (!r && f->file)

@@ -205,15 +205,20 @@ static void take_status(const char *text, struct exit_fate *fate)
 
 static void describe_end(const struct run *run, const siginfo_t *end, char *buf, size_t size)
 {
-    const char *name =
-        end->si_code == CLD_EXITED ? exits_name(end->si_status) : sigabbrev_np(end->si_status);
+    int exited = end->si_code == CLD_EXITED, of_shell = exited ? exits_signal(end->si_status) : 0;
+    const char *name = of_shell ? sigabbrev_np(of_shell)
+        : exited                ? exits_name(end->si_status)
+                                : sigabbrev_np(end->si_status);
 
     if (!end->si_code)
         snprintf(buf, size, "is gone, and nobody saw how it ended");
     else if (run->timed_out)
         snprintf(buf, size, "was ended after %.1f s", (double)run->pipe->set->timeout / 1e6);
-    else if (end->si_code == CLD_EXITED)
-        snprintf(buf, size, "ended with %d%s%s%s", end->si_status, name ? " (" : "",
+    else if (exited)
+        snprintf(buf, size, "ended with %d%s%s%s", end->si_status,
+                 !name          ? ""
+                     : of_shell ? " (128 and the signal of what it ran: SIG"
+                                : " (",
                  name ? name : "", name ? ")" : "");
     else
         snprintf(buf, size, "was ended by signal %d%s%s%s%s", end->si_status, name ? " (SIG" : "",

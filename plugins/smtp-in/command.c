@@ -93,7 +93,8 @@ static int begin_submission(struct smtpin_session *s, const struct smtpin_mail *
     struct postern_envelope e = {
         .size = sizeof e,
         .sender = s->sender,
-        .flags = (mail->body_8bit ? POSTERN_MAIL_8BIT : 0) | (mail->utf8 ? POSTERN_MAIL_UTF8 : 0),
+        .flags = (mail->body_8bit ? POSTERN_MAIL_8BIT : 0) | (mail->utf8 ? POSTERN_MAIL_UTF8 : 0) |
+            (s->relay ? POSTERN_MAIL_TRUSTED : 0),
         .size_hint = mail->size,
         .client = client,
         .protocol = smtpin_protocol(s),
@@ -160,12 +161,11 @@ static void on_mail(struct smtpin_session *s, struct smtpin_span args)
 
 #define RCPT_MAX (POSTERN_ADDRESS_MAX + 1)
 
-/* The address as a string; <postmaster> alone is ours (RFC 5321 4.5.1). */
-static int copy_rcpt(const struct smtpin_session *s, const struct smtpin_path *path,
-                     char rcpt[RCPT_MAX])
+/* The address as a string. <postmaster> alone stays so: it is ours (RFC 5321 4.5.1), whatever names
+ * we have. */
+static int copy_rcpt(const struct smtpin_path *path, char rcpt[RCPT_MAX])
 {
-    int n = snprintf(rcpt, RCPT_MAX, "%.*s%s%s", (int)path->address.n, path->address.p,
-                     path->bare ? "@" : "", path->bare ? hostname(s) : "");
+    int n = snprintf(rcpt, RCPT_MAX, "%.*s", (int)path->address.n, path->address.p);
 
     return n < 0 || n >= RCPT_MAX ? -EINVAL : 0;
 }
@@ -200,9 +200,11 @@ static void refuse_by_rule(struct smtpin_session *s, const char *rcpt,
                            const struct postern_verdict *verdict)
 {
     int later = verdict->status[0] == 4;
+    /* System and network: it is we who can't say, and not the mailbox that is busy. */
+    int ours = verdict->status[1] == 3 || verdict->status[1] == 4;
     char code[32];
 
-    snprintf(code, sizeof code, "%s %d.%u.%u", later ? "450" : "550", later ? 4 : 5,
+    snprintf(code, sizeof code, "%s %d.%u.%u", later ? ours ? "451" : "450" : "550", later ? 4 : 5,
              verdict->status[1], verdict->status[2]);
     refuse_rcpt(s, rcpt, code, verdict->text[0] ? verdict->text : "Refused");
 }
@@ -268,16 +270,24 @@ static void on_verdict(void *ctx, int result, const struct postern_verdict *verd
     smtpin_session_run(s);
 }
 
+/* As the router will see it: an older host does nothing with senders. */
+static const char *routed_sender(const struct smtpin_session *s)
+{
+    const struct postern_services *v = s->in->v;
+
+    return POSTERN_HAS(v, submit_sender) ? v->submit_sender(s->submit) : s->sender;
+}
+
 /* Mostly the router knows; if not, commands behind this one wait until it has found out. */
 static void ask_router(struct smtpin_session *s, const char *rcpt)
 {
     const struct postern_services *v = s->in->v;
     struct postern_verdict verdict = { .size = sizeof verdict };
-    int r = v->route_check(s->in->host, s->sender, rcpt, &verdict);
+    int r = v->route_check(s->in->host, routed_sender(s), rcpt, &verdict);
 
     if (r == -EAGAIN && POSTERN_HAS(v, route_ask)) {
         memcpy(s->asked, rcpt, strlen(rcpt) + 1);
-        r = v->route_ask(s->in->host, s->sender, s->asked, on_verdict, s, &s->ask_id);
+        r = v->route_ask(s->in->host, routed_sender(s), s->asked, on_verdict, s, &s->ask_id);
         if (r == 0) {
             s->state = SMTPIN_ASKING;
             s->calling = 1;
@@ -289,22 +299,39 @@ static void ask_router(struct smtpin_session *s, const char *rcpt)
         add_rcpt(s, rcpt);
 }
 
+/* What is refused as it stands may be known as an address that a relay has damaged. */
+static int repair(struct smtpin_session *s, struct smtpin_span args, struct smtpin_mended *room,
+                  struct smtpin_path *ret)
+{
+    char said[SMTPIN_LOG_MAX + 1], was[SMTPIN_QUOTE_MAX], to[SMTPIN_QUOTE_MAX];
+    struct smtpin_span damaged;
+
+    if (!s->in->set->repair_addresses ||
+        smtpin_rcpt_damaged(args, s->utf8, room, ret, &damaged) < 0)
+        return -EINVAL;
+    smtpin_clean(damaged.p, damaged.n, said, sizeof said);
+    smtpin_log(s, POSTERN_LOG_INFO, "smtp.repaired", "rule=%s was=%s to=%s", room->rule,
+               smtpin_quote_path(said, was), smtpin_quote_path(room->address, to));
+    return 0;
+}
+
 static void on_rcpt(struct smtpin_session *s, struct smtpin_span args)
 {
     struct smtpin_path path;
     struct smtpin_fault fault;
+    struct smtpin_mended mended;
     char rcpt[RCPT_MAX];
 
     if (!s->mail) {
         SMTPIN_REFUSE(s, "503 5.5.1 Say MAIL first");
         return;
     }
-    if (smtpin_rcpt(args, s->utf8, &path, &fault) < 0) {
+    if (smtpin_rcpt(args, s->utf8, &path, &fault) < 0 && repair(s, args, &mended, &path) < 0) {
         s->refused_rcpts++;
         refuse_fault(s, &fault);
         return;
     }
-    if (copy_rcpt(s, &path, rcpt) < 0) {
+    if (copy_rcpt(&path, rcpt) < 0) {
         s->refused_rcpts++;
         SMTPIN_REFUSE(s, "501 5.1.3 Bad recipient address: too long");
         return;

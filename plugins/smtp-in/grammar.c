@@ -2,7 +2,8 @@
  *
  * Tolerated beyond RFC 5321: white space between the colon and the path, and at the end of a line
  * (4.1.1 asks for the latter); more than one space between parameters. Not tolerated: a path
- * without angle brackets. Source routes are read and dropped (4.1.1.3, appendix C). */
+ * without angle brackets. Source routes are read and dropped (4.1.1.3, appendix C). What relays do
+ * to quoted local parts is another matter: damaged.c. */
 #include "grammar.h"
 
 #include <errno.h>
@@ -297,4 +298,24 @@ int smtpin_rcpt(struct smtpin_span args, int utf8, struct smtpin_path *ret,
         return fault(reterr_fault, "501 5.1.3 Bad recipient address", "it has no domain");
     *ret = path;
     return 0;
+}
+
+/* Where the quotes are no guide to its end, the path is all between the first angle bracket and one
+ * that ends the line: no parameters. */
+int smtpin_rcpt_damaged(struct smtpin_span args, int utf8, struct smtpin_mended *room,
+                        struct smtpin_path *ret, struct smtpin_span *ret_was)
+{
+    struct smtpin_fault fault;
+
+    if (!take(&args, "TO:"))
+        return -EINVAL;
+    args = trimmed(args.p, args.p + args.n);
+    if (args.n < 2 || args.p[0] != '<' || args.p[args.n - 1] != '>')
+        return -EINVAL;
+    args = (struct smtpin_span){ args.p + 1, args.n - 2 };
+    if (smtpin_mend(args, room) < 0)
+        return -EINVAL;
+    *ret_was = args;
+    return parse_path((struct smtpin_span){ room->address, strlen(room->address) }, utf8, "", ret,
+                      &fault);
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <postern/mail.h>
+
 #define SMTPIN_COMMAND_MAX 2048 /* bytes of a command line; RFC 5321 4.5.3.1.4 asks for 512, and  */
                                 /* the extensions add to it; a path alone may have 1024 here      */
 #define SMTPIN_HELO_MAX    255  /* RFC 5321 4.5.3.1.2                                             */
@@ -62,11 +64,23 @@ struct smtpin_fault {
     struct smtpin_span word;
 };
 
+/* The local part of a path that a relay on its way took quotes or backslashes from (damaged.c). */
+struct smtpin_mended {
+    char        address[POSTERN_ADDRESS_SIZE];
+    const char *rule; /* postern_address_repair's name of it */
+};
+/* 0, or -EINVAL: it is sound, or nothing that a relay makes of an address. */
+int smtpin_mend(struct smtpin_span inside, struct smtpin_mended *ret);
+
 /* The arguments of MAIL and of RCPT. utf8: addresses may be internationalised. 0, or -EINVAL with
  * *reterr_fault. */
 int smtpin_mail(struct smtpin_span args, struct smtpin_mail *ret,
                 struct smtpin_fault *reterr_fault);
 int smtpin_rcpt(struct smtpin_span args, int utf8, struct smtpin_path *ret,
                 struct smtpin_fault *reterr_fault);
+/* Arguments that smtpin_rcpt refuses, once more, with the path mended: it is borrowed from *room,
+ * and is one that smtpin_rcpt takes. *ret_was: as it stood. 0, or -EINVAL: they stay refused. */
+int smtpin_rcpt_damaged(struct smtpin_span args, int utf8, struct smtpin_mended *room,
+                        struct smtpin_path *ret, struct smtpin_span *ret_was);
 
 #endif

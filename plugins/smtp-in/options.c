@@ -23,6 +23,9 @@ const struct postern_option smtpin_options[] = {
         .doc = "What becomes of content with NUL bytes, which no standard allows."),
     OPT(vrfy, POSTERN_OPT_BOOL, .dflt = "true",
         .doc = "Answer VRFY with 252, which says nothing; false: with 502."),
+    OPT(repair_addresses, POSTERN_OPT_BOOL, .dflt = "true",
+        .doc = "Understand recipients with \"::\" whose quotes or backslashes a relay has lost, "
+               "such as <NODE::USER@host>; false: refuse them."),
     OPT(tls_certificate, POSTERN_OPT_PATH,
         .doc = "PEM file with our certificate and its chain; with it STARTTLS is offered."),
     OPT(tls_key, POSTERN_OPT_PATH,

@@ -43,33 +43,9 @@ char *smtpin_clean(const char *text, size_t len, char *buf, size_t size)
     return postern_text_clean(text, len, buf, size);
 }
 
-static int is_plain(char c)
-{
-    return c > ' ' && c <= '~' && c != '"' && c != '=' && c != '\\';
-}
-
 char *smtpin_quote(const char *text, char *buf)
 {
-    size_t len = strnlen(text, SMTPIN_LOG_MAX), plain = 0;
-    char *out = buf;
-
-    while (plain < len && is_plain(text[plain]))
-        plain++;
-    if (len && plain == len) {
-        memcpy(buf, text, len);
-        buf[len] = 0;
-        return buf;
-    }
-    *out++ = '"';
-    for (size_t i = 0; i < len; i++) {
-        if (is_plain(text[i]) || text[i] == ' ' || text[i] == '=')
-            *out++ = text[i];
-        else
-            out += sprintf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
-    }
-    *out++ = '"';
-    *out = 0;
-    return buf;
+    return postern_log_value(text, strnlen(text, SMTPIN_LOG_MAX), buf, SMTPIN_QUOTE_MAX);
 }
 
 char *smtpin_quote_path(const char *address, char *buf)

@@ -55,7 +55,7 @@ static int open_listeners(struct smtpin *in)
 
         if (r < 0) {
             in->v->log(in->host, POSTERN_LOG_ERROR, "smtp.listen_failed", "endpoint=%s error=%d",
-                       in->set->listen.v[i], -r);
+                       POSTERN_LOG_QUOTED(in->set->listen.v[i]), -r);
             return r;
         }
     }

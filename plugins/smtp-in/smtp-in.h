@@ -12,6 +12,7 @@ struct smtpin_settings { /* see the table in options.c */
     struct postern_strings relay_from, bare_lf_from;
     int64_t                nul_bytes; /* enum smtpin_nul */
     int64_t                vrfy;
+    int64_t                repair_addresses;
     const char            *tls_certificate, *tls_key;
     int64_t                tls_required;
     int64_t                max_connections, max_connections_per_client;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "fakehost-internal.h"
 
@@ -62,6 +63,26 @@ static const char *fake_submit_id(const postern_submit *s)
     return s->m.id;
 }
 
+static const char *fake_submit_sender(const postern_submit *s)
+{
+    need_open(s, "submit_sender");
+    return s->m.sender;
+}
+
+static size_t fake_submit_rcpts(const postern_submit *s)
+{
+    need_open(s, "submit_rcpts");
+    return s->m.rcpt_n;
+}
+
+static int is_same_rcpt(const struct fakehost_message *m, const char *a, const char *b)
+{
+    const char *at = strrchr(a, '@');
+    size_t local = m->flags & POSTERN_MAIL_LIST || !at ? 0 : (size_t)(at - a);
+
+    return !strncmp(a, b, local) && !strcasecmp(a + local, b + local);
+}
+
 static int fake_submit_rcpt(postern_submit *s, const char *rcpt)
 {
     struct fakehost_message *m = &s->m;
@@ -72,6 +93,10 @@ static int fake_submit_rcpt(postern_submit *s, const char *rcpt)
         return r;
     if (!*rcpt)
         return -EINVAL;
+    for (size_t i = 0; i < m->rcpt_n; i++) {
+        if (is_same_rcpt(m, m->rcpts[i], rcpt))
+            return 0;
+    }
     if (m->rcpt_n >= s->h->rcpts_max)
         return -E2BIG;
     m->rcpts = realloc(m->rcpts, (m->rcpt_n + 1) * sizeof *m->rcpts);
@@ -677,6 +702,8 @@ void fake_mail_services(struct postern_services *v)
     v->content_read = fake_content_read;
     v->submit_new = fake_submit_new;
     v->submit_id = fake_submit_id;
+    v->submit_sender = fake_submit_sender;
+    v->submit_rcpts = fake_submit_rcpts;
     v->submit_rcpt = fake_submit_rcpt;
     v->submit_write = fake_submit_write;
     v->submit_room = fake_submit_room;

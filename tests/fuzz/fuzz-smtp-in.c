@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <postern/mail.h>
+
 #include "../fake/fakehost.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -130,6 +132,14 @@ static void check_message(const struct fakehost_message *m)
             expect(m->data[i + 1] == '\n', "a bare CR in a message");
     }
     expect(m->rcpt_n > 0, "a message without recipients");
+    for (size_t i = 0; i < m->rcpt_n; i++) {
+        struct postern_address a = { .size = sizeof a };
+        const char *why;
+
+        expect(postern_address_parse(m->rcpts[i], strlen(m->rcpts[i]), POSTERN_ADDRESS_UTF8, &a,
+                                     &why) == 0,
+               "a recipient that is no address");
+    }
 }
 
 static void check(struct fakehost *h, postern_stream *s)
@@ -138,7 +148,9 @@ static void check(struct fakehost *h, postern_stream *s)
     const char *replies = fakehost_output(s, &len);
 
     check_replies(replies, len);
-    expect(count(replies, "250 2.0.0 Ok: queued as ") == durable, "not as many as acknowledged");
+    /* At the beginning of a line, and the greeting is before it: a refusal quotes the peer. */
+    expect(count(replies, "\r\n250 2.0.0 Ok: queued as ") == durable,
+           "not as many as acknowledged");
     for (size_t i = 0; fakehost_message(h, i); i++) {
         if (fakehost_message(h, i)->fate == FAKEHOST_DURABLE)
             check_message(fakehost_message(h, i));

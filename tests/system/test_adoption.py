@@ -1,6 +1,7 @@
 """What a worker leaves behind is shared by the others: after a crash, a reload, another start, or
 with another number of workers. Nobody waits for it meanwhile."""
 import glob
+import json
 import os
 import signal
 import smtplib
@@ -155,6 +156,30 @@ def test_a_start_with_fewer_workers_takes_all(new_gateway, peer, to):
     gw.wait_settled()
     ids = [m.header("Message-ID") for m in server.messages()]
     assert len(ids) == 3010 and len(set(ids)) == 1500  # each shard has its own round of them
+
+
+def test_status_says_when_a_shard_is_not_read_yet(gateway, peer, to):
+    server = peer()
+    server.close()
+    gw = gateway(to(server.hop), PATIENT, {"server": {"workers": 2}})
+    wait_for("the first look for shards", lambda: not gw.status()["looking_for_shards"])
+    assert gw.status()["unread_shards"] == 0
+    assert "not read yet" not in gw.cli("queue", "list").stderr
+    first = gw.status()["workers"][0]["pid"]  # of workers with equally little to do he gets it
+    os.kill(first, signal.SIGSTOP)
+    try:
+        fill(gw, "shard-07", 10)
+        wait_for("the shard to be given to a worker",
+                 lambda: json.loads(gw.cli("status", "--json", code=75).stdout)["unread_shards"])
+        assert "1 shard is not read yet: there is more than this" in gw.cli("status",
+                                                                            code=75).stdout
+    finally:
+        os.kill(first, signal.SIGCONT)
+    wait_for("the shard to be read", lambda: len(gw.queue()) == 10)
+    wait_for("the supervisor to know", lambda: gw.status()["unread_shards"] == 0)
+    assert "not read yet" not in gw.cli("queue", "list").stderr + gw.cli("status").stdout
+    gw.cli("queue", "remove", "--all")
+    gw.wait_empty()
 
 
 def greeting(port):

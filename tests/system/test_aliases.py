@@ -1,6 +1,7 @@
 """Aliases: one recipient that stands for several places, each served once and reported for itself."""
 import os
 import pwd
+import signal
 
 from harness.base import POSTERN, free_port, wait_for
 from harness.mail import Report, message
@@ -140,6 +141,18 @@ def test_each_place_that_fails_is_reported_for_itself_and_at_once(new_gateway, p
     assert "4.3.0 later" in waiting["recipients"][0]["text"]
 
 
+def test_whom_two_aliases_share_gets_one_copy(new_gateway, peer):
+    server = peer()
+    gw = Aliases(new_gateway, "sales: ann, bob@remote.test;\nteam: bob@remote.test, ann, carol;\n",
+                 rule("remote.test", server.hop)).start()
+    gw.send("joe@client.test", ["sales@local.test", "team@local.test"], message("once"))
+    gw.wait_mail("carol")
+    gw.wait_empty()
+    assert [m.rcpts for m in server.messages()] == [["bob@remote.test"]]
+    assert len(gw.messages("ann")) == 1
+    assert {e["place"] for e in gw.events("deliver.shared")} == {"ann@gw.test", "bob@remote.test"}
+
+
 def test_a_circle_comes_back_with_its_chain(new_gateway):
     gw = Aliases(new_gateway, "a: b@local.test;\nb: c@local.test;\nc: b@local.test;\n").start()
     gw.send("joe@local.test", "a@local.test", message("round"))
@@ -253,6 +266,23 @@ def test_files_are_read_again_and_a_broken_version_changes_nothing(new_gateway):
     assert "aliases.txt:" in done.stderr
 
 
+def test_a_link_to_another_folder_is_read_again(new_gateway, folder):
+    """Also by a worker that has locked itself in."""
+    aliases = Aliases(new_gateway, "sales: ann;\n")
+    real = os.path.join(folder, "real.txt")
+    with open(real, "w", encoding="utf-8") as file:
+        file.write("sales: ann;\n")
+    os.unlink(aliases.path)
+    os.symlink(real, aliases.path)
+    gw = aliases.start()
+    with open(real + ".new", "w", encoding="utf-8") as file:
+        file.write("sales: bob;\n")
+    os.rename(real + ".new", real)
+    gw.wait_event("alias.read")
+    gw.send("joe@client.test", "sales@local.test", message("second"))
+    gw.wait_mail("bob")
+
+
 def test_mended_aliases_mend_the_mail_that_waits(new_gateway):
     aliases = Aliases(new_gateway, "sales: bob@remote.test;\n",
                       rule("remote.test", f"[127.0.0.1]:{free_port()}"))
@@ -349,3 +379,93 @@ def test_U_66_a_forward_may_wear_the_jacket(new_gateway, peer):
     gw.send("joe@client.test", ["moved@local.test"], message())
     assert [m.rcpts for m in server.wait_messages(2)] == [["bob@remote.test"]] * 2
     gw.wait_empty()
+
+
+def new_worker(gw):
+    """Kills the only worker without a word, and waits for the next one."""
+    gw.expected_errors |= {"worker.died", "worker.crashed"}
+    (pid,) = gw.wait_workers(1)
+    os.kill(pid, signal.SIGKILL)
+    gw.wait_workers(1, without=[pid])
+
+
+def test_a_worker_comes_back_while_an_alias_file_is_broken(new_gateway, peer):
+    server = peer()
+    aliases = Aliases(new_gateway, "sales: bob@remote.test;\n", rule("remote.test", server.hop),
+                      {"server": {"workers": 1}})
+    gw = aliases.start()
+    gw.expected_errors.add("alias.broken")
+    aliases.write("sales: bob@remote.test\n")
+    gw.wait_event("alias.broken")
+    gw.send("joe@client.test", "sales@local.test", message("by the version before"))
+    server.wait_messages(1)
+    new_worker(gw)
+    gw.wait_event("alias.broken", 2)
+    # What no alias can be about goes on; what may be an alias waits, with the reason.
+    gw.send("joe@client.test", "x@remote.test", message("elsewhere"))
+    server.wait_messages(2)
+    gw.send("joe@client.test", "sales@local.test", message("later"))
+    gw.send("joe@client.test", "ann@local.test", message("for a mailbox"))
+    gw.wait_event("deliver.deferred", 2, status="4.3.5")
+    assert all(aliases.path + ":2:1: found the end of the file" in event["why"]
+               for event in gw.events("deliver.deferred", status="4.3.5"))
+    assert not gw.messages("ann") and not gw.messages("sales")
+    gw.cli("route", "sales@local.test", code=78)
+    aliases.write("sales: bob@remote.test;\n")
+    gw.wait_event("alias.read", 1)
+    gw.cli("queue", "retry", "--all", code=None)  # it may be under way already
+    server.wait_messages(3)
+    gw.wait_mail("ann")
+    gw.wait_empty()
+
+
+def test_a_worker_comes_back_while_files_and_folders_are_away(new_gateway, peer):
+    gw = new_gateway()
+    for name in ("lists", "away"):
+        os.mkdir(os.path.join(gw.folder, name))
+    folder, names = os.path.join(gw.folder, "lists"), os.path.join(gw.folder, "names")
+    with open(names, "w", encoding="ascii") as file:
+        file.write("ann:x:1000:1000:Ann Adams:/nonexistent:/bin/false\n")
+    with open(os.path.join(folder, "TEAM.DIS"), "w", encoding="ascii") as file:
+        file.write("ann\n")
+    gw.configure({"aliases": {"lists": [folder], "full_names": names, "refresh": "0s"},
+                  "server": {"workers": 1}})
+    gw.start()
+    gw.expected_errors.add("alias.broken")
+    for path in (folder, names):
+        os.rename(path, path + ".away")
+    new_worker(gw)
+    gw.wait_event("alias.broken", 2)
+    gw.send("joe@client.test", ["team@local.test", "ann.adams@local.test"], message())
+    gw.wait_event("deliver.deferred", 2, status="4.3.5")
+    for path in (folder, names):
+        os.rename(path + ".away", path)
+    gw.wait_event("alias.read")  # although "refresh" is off
+    gw.cli("queue", "retry", "--all", code=None)  # it may be under way already
+    gw.wait_mail("ann")
+    gw.wait_empty()
+
+
+def test_a_worker_that_comes_back_has_the_local_domains_that_were_validated(new_gateway):
+    gw = new_gateway()
+    path = os.path.join(gw.folder, "domains.txt")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("one.test\n")
+    gw.configure({"routing": {"local_domains_files": [path]}, "server": {"workers": 1}})
+    gw.start()
+    gw.expected_errors.add("gateway.reload_failed")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("one.test\n..\n")
+    new_worker(gw)
+    gw.send("joe@client.test", "ann@one.test", message())
+    gw.wait_mail("ann")
+    assert "domains.txt#line 2" in gw.cli("reload", code=78).stderr
+    os.unlink(path)
+    new_worker(gw)
+    gw.send("joe@client.test", "ann@one.test", message())
+    gw.wait_mail("ann", 2)
+    with open(path, "w", encoding="ascii") as file:
+        file.write("two.test\n")
+    gw.cli("reload")
+    gw.send("joe@client.test", "ann@two.test", message())
+    gw.wait_mail("ann", 3)

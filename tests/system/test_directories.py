@@ -124,6 +124,22 @@ def test_a_connection_that_the_server_closed_is_made_anew(gateway, ldap, people)
     assert not gw.events("ldap.down")
 
 
+def test_a_bad_entry_is_bad_news_for_its_own_name_only(gateway, folder, at_end):
+    server = LdapServer(os.path.join(folder, "ldap"), {
+        "big": ["description: " + "x" * 9000], "ann": ["mail: ann@gw.test"], "team": ["mail: bob"]})
+    at_end(server.stop)
+    server.start()
+    people = server.options(user_filter="(uid={key})", alias_filter="(uid={key})",
+                            attributes=["description", "mail"])
+    gw = gateway(local({"people": people}, aliases=["people"], users=["people"]))
+    code, text = refusal(gw, "big@gw.test")
+    assert code == 451 and "description of 9000 bytes, expected at most 8192" in text
+    assert refusal(gw, "team@gw.test")[0] == 250
+    assert refusal(gw, "nobody@gw.test")[0] == 550
+    assert refusal(gw, "big@gw.test")[0] == 451
+    assert not gw.events("ldap.down")
+
+
 def test_unknown_users_are_refused_when_ldap_knows_who_is_here(gateway, ldap, people):
     gw = gateway(local({"people": people}, aliases=["people"], users=["people"]))
     code, text = refusal(gw, "nobody@gw.test")
@@ -134,7 +150,7 @@ def test_unknown_users_are_refused_when_ldap_knows_who_is_here(gateway, ldap, pe
     ldap.stop()
     assert refusal(gw, "nobody@gw.test")[0] == 550  # remembered
     code, text = refusal(gw, "somebody@gw.test")
-    assert code == 450 and "4.4.3" in text, (code, text)
+    assert code == 451 and "4.4.3" in text, (code, text)
 
 
 def test_commands_behind_a_recipient_that_is_asked_for_wait(gateway, people):
@@ -239,6 +255,34 @@ def test_a_map_is_built_asked_and_replaced(new_gateway, folder):
         gw.send("me@client.test", "sales@gw.test", message())
         return gw.messages("eve")
     wait_for("the new map to count", new_one_counts)
+
+
+def test_more_are_asked_for_than_answers_are_kept(new_gateway, folder):
+    """An alias with 50 local members, each looked up as an alias and as a user, and 10 answers."""
+    users = [f"user{i}" for i in range(50)]
+    source, target = os.path.join(folder, "aliases"), os.path.join(folder, "a.lmdb")
+    passwd = os.path.join(folder, "passwd")
+    os.chmod(folder, 0o755)
+    with open(source, "w", encoding="utf-8") as out:
+        out.write(f"all: {', '.join(users)}\n")
+    with open(passwd, "w", encoding="utf-8") as out:
+        out.writelines(f"{user}:x:{1000 + i}:1::/:\n" for i, user in enumerate(users))
+    sections = local({"map": {"plugin": "lmdb", "path": target},
+                      "people": {"plugin": "passwd", "file": passwd}},
+                     aliases=["map"], users=["people"])
+    sections["lookups"] = {"cache_max": 10, "ttl": "0s", "negative_ttl": "0s"}
+    gw = new_gateway(sections)
+    gw.cli("map", "build", target, source)
+    (answer,) = gw.json("route", "all@gw.test")
+    assert len(answer["alias"]["leaves"]) == len(users)
+    gw.start()
+    gw.send("me@client.test", ["all@gw.test", "user7@gw.test"], message())
+    gw.wait_empty()
+    assert [len(gw.messages(user)) for user in users] == [1] * 7 + [2] + [1] * 42
+    status = gw.json("status")["directories"]
+    assert status["entries"] <= 10 and not gw.events("deliver.deferred")
+    assert refusal(gw, "all@gw.test")[0] == 250
+    assert refusal(gw, "nobody@gw.test")[0] == 550
 
 
 @pytest.mark.slow

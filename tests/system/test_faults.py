@@ -336,6 +336,34 @@ def test_a_worker_without_descriptors_takes_nobody_else_and_goes_on(gateway, pee
     assert [m for m in server.messages() if m.header("Subject") == "inside"]
 
 
+def is_dense(pid):
+    """Has it all descriptors up to its highest?"""
+    numbers = [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
+    return max(numbers) + 1 == len(numbers)
+
+
+def test_an_operator_whose_worker_has_no_descriptors_is_told_so(gateway, peer, to):
+    server = peer()
+    gw = gateway(to(server.hop, "remote.test"))
+    (worker,) = gw.workers()
+    clients = []
+    while not is_dense(worker):  # a gap would be one descriptor more than it shall have
+        clients.append(gw.smtp())
+    before = limit([worker], resource.RLIMIT_NOFILE, descriptors(worker))
+    for _ in range(3):  # what it took to say so is there again
+        for verb in (("queue", "list"), ("status",)):
+            assert "the worker has no descriptors left; try again" in gw.cli(*verb, code=75).stderr
+        assert "no descriptors left" in gw.cli("send", "-f", "ann@client.test", "far@remote.test",
+                                               code=75, stdin=b"Subject: later\n\n").stderr
+    limit([worker], resource.RLIMIT_NOFILE, before)
+    for client in clients:
+        client.quit()
+    gw.cli("send", "-f", "ann@client.test", "far@remote.test", stdin=b"Subject: now\n\n")
+    server.wait_messages(1)
+    gw.wait_empty()
+    assert [m.header("Subject") for m in server.messages()] == ["now"]
+
+
 @pytest.mark.skipif("asan" in os.path.basename(BUILD), reason="the sanitizer ends it for itself")
 @pytest.mark.parametrize("spare", [2, 8, 32])
 def test_a_worker_without_memory_refuses_or_is_replaced_and_nothing_is_lost(gateway, peer, to,

@@ -175,7 +175,7 @@ def test_the_environment_is_what_the_page_says_and_nothing_else(new_gateway, pla
     env.pop("LC_CTYPE", None)  # Python's own doing (PEP 538)
     size = env.pop("SIZE")
     assert size.isdigit() and int(size) > 100
-    client = {k: env.pop(k) for k in ("CLIENT_HOSTNAME", "CLIENT_ADDRESS") if k in env}
+    client = {k: env.pop(k) for k in ("CLIENT_HELO", "CLIENT_ADDRESS") if k in env}
     assert client.get("CLIENT_ADDRESS") == "127.0.0.1"
     me = pwd.getpwuid(os.geteuid())
     assert env == {
@@ -396,6 +396,14 @@ def test_a_signal_defers(gateway, place):
     gw.send("ann@client.test", "bob@pipe.test", message())
     (said,) = gw.wait_event("deliver.deferred", to="bob@pipe.test", status="4.3.0")
     assert "signal 11 (SIGSEGV)" in said["reply"]
+
+
+def test_a_signal_defers_also_when_only_a_shell_has_seen_it(gateway, place):
+    command = place.script("sh -c 'kill -KILL $$'")
+    gw = gateway(pipe([command]), no_retry())
+    gw.send("ann@client.test", "bob@pipe.test", message())
+    (said,) = gw.wait_event("deliver.deferred", to="bob@pipe.test", status="4.3.0")
+    assert "ended with 137 (128 and the signal of what it ran: SIGKILL)" in said["reply"]
 
 
 @pytest.mark.parametrize("command, status, words", [

@@ -72,11 +72,20 @@ def test_a_shard_that_can_not_be_taken_over_is_tried_less_and_less_often(new_gat
         pass
     (waits,) = gw.wait_event("shard.adopt_waits")
     assert waits["shard"] == "7" and waits["tries"] == "1"
+    assert gw.status()["unread_shards"] == 1
+    said = gw.cli("queue", "list")
+    assert said.stdout == "the queue is empty\n"
+    assert said.stderr == "postern queue: 1 shard is not read yet: the list is not complete\n"
+    assert gw.cli("queue", "list", "--json").stderr == said.stderr
+    assert "1 shard is not read yet: what is there" in gw.cli("queue", "retry", "--all",
+                                                                code=65).stderr
     who = pwd.getpwnam(USER)
     for path in (shard, os.path.join(shard, "lock")):
         os.chown(path, who.pw_uid, who.pw_gid)
     gw.wait_event("shard.adopted", shard="7")
     assert gw.wait_event("shard.adopt_works")[0]["shard"] == "7"
+    wait_for("the supervisor to know", lambda: gw.status()["unread_shards"] == 0)
+    assert gw.cli("queue", "list").stderr == ""
     assert len(gw.events("shard.adopt")) == 2  # and not one each time somebody looked
 
 

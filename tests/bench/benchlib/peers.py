@@ -1,15 +1,17 @@
 """The servers that are compared. Each is started anew for every run, with an empty spool, in a
 folder of its own below the scratch folder, and ended by the id of the process that was started."""
 import glob
-import grp
 import json
 import os
-import pwd
 import shutil
+import sys
 import time
 
 from . import machine, process, tools
 from .tools import BenchError
+
+sys.path.append(os.path.join(tools.TOP, "tests", "system"))
+from harness import postfix_home  # noqa: E402
 
 READY_SECONDS = 20
 LOG_LINES_SHOWN = 15
@@ -91,105 +93,42 @@ class Postfix(Peer):
     belongs to a Postfix of the system is written to, and none that runs is disturbed."""
 
     name = "postfix"
-    MASTER = "/usr/lib/postfix/sbin/master"
-    QUEUE_FOLDERS = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
-                     "incoming", "saved", "trace")
 
     # fsync is on, as Postfix always has it. {...} is filled in by prepare().
-    MAIN = """\
-compatibility_level = 3.6
-queue_directory = {home}/queue
-data_directory = {home}/data
-maillog_file = {home}/log
-maillog_file_prefixes = {home}
-myhostname = postfix.example.org
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-mydestination =
-alias_maps =
-alias_database =
-local_recipient_maps =
-relayhost = [127.0.0.1]:{sink}
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-smtp_dns_support_level = disabled
-smtp_host_lookup = native
+    MAIN = postfix_home.MAIN + """\
 default_process_limit = 250
 default_destination_concurrency_limit = {concurrency}
 initial_destination_concurrency = {concurrency}
 smtp_connection_cache_on_demand = yes
-smtp_connection_cache_destinations = [127.0.0.1]:{sink}
+smtp_connection_cache_destinations = [127.0.0.1]:{relay}
 smtpd_client_connection_count_limit = 0
 in_flow_delay = {flow}
 message_size_limit = 104857600
 mailbox_size_limit = 0
 """
-    MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup   unix  n - n - 0 cleanup
-qmgr      unix  n - n 300 1 qmgr
-rewrite   unix  - - n - - trivial-rewrite
-bounce    unix  - - n - 0 bounce
-defer     unix  - - n - 0 bounce
-trace     unix  - - n - 0 bounce
-verify    unix  - - n - 1 verify
-flush     unix  n - n 1000? 0 flush
-proxymap  unix  - - n - - proxymap
-smtp      unix  - - n - - smtp
-relay     unix  - - n - - smtp
-showq     unix  n - n - - showq
-error     unix  - - n - - error
-retry     unix  - - n - - error
-discard   unix  - - n - - discard
-anvil     unix  - - n - 1 anvil
-scache    unix  - - n - 1 scache
-postlog   unix-dgram n - n - 1 postlogd
-"""
 
     def __init__(self, scratch, concurrency=20, flow="0"):
         super().__init__(scratch)
-        self.filled = {"home": self.home, "sink": "SINK", "concurrency": concurrency, "flow": flow}
+        self.filled = {"home": self.home, "hostname": "postfix.example.org", "relay": "SINK",
+                       "concurrency": concurrency, "flow": flow}
 
     def available(self):
-        if not os.access(self.MASTER, os.X_OK):
-            return "Debian's package postfix is not installed"
-        if os.geteuid() != 0:
-            return "Postfix's master must be started by root"
-        return None
+        return postfix_home.why_not()
 
     def version(self):
         package = machine.first_line(["dpkg-query", "-W", "-f", "${Version}", "postfix"])
         return f"Postfix {package}".strip()
 
     def settings(self):
-        shown = {**self.filled, "home": "SCRATCH", "sink": "SINK"}
+        shown = {**self.filled, "home": "SCRATCH", "relay": "SINK"}
         return self.MAIN.format(**shown).splitlines()
 
     def prepare(self, sink_port):
-        mail, postdrop = pwd.getpwnam("postfix"), grp.getgrnam("postdrop").gr_gid
-        queue = os.path.join(self.home, "queue")
-        for folder in ("config", "queue", "queue/pid", "data"):
-            os.mkdir(os.path.join(self.home, folder), 0o755)
-        os.chown(os.path.join(self.home, "data"), mail.pw_uid, mail.pw_gid)
-        for folder in self.QUEUE_FOLDERS + ("private",):
-            os.mkdir(os.path.join(queue, folder), 0o700)
-            os.chown(os.path.join(queue, folder), mail.pw_uid, -1)
-        for folder, mode in (("public", 0o710), ("maildrop", 0o730)):
-            os.mkdir(os.path.join(queue, folder))
-            os.chown(os.path.join(queue, folder), mail.pw_uid, postdrop)
-            os.chmod(os.path.join(queue, folder), mode)
-        self.filled["sink"] = sink_port
-        self.write("main.cf", self.MAIN.format(**self.filled))
-        self.write("master.cf", self.MASTER_CF.format(port=self.port))
-
-    def write(self, name, text):
-        with open(os.path.join(self.home, "config", name), "w", encoding="ascii") as file:
-            file.write(text)
+        self.filled["relay"] = sink_port
+        postfix_home.make(self.home, self.MAIN.format(**self.filled), self.port)
 
     def command(self):
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
-        return [self.MASTER, "-c", os.path.join(self.home, "config"), "-d"], env
+        return postfix_home.command(self.home), postfix_home.ENVIRONMENT
 
 
 class Postern(Peer):

@@ -139,7 +139,7 @@ class Gateway:
         """No generation drains any more; nothing is queued anywhere."""
         def settled():
             said = self.status()
-            return said and not said["draining"] and said["queue"]["messages"] == 0
+            return said and not said["draining"] and self.is_empty(said)
         wait_for(lambda: f"everything to be settled: {self.status()}\n{self.log()[-6000:]}", settled,
                  patience)
 
@@ -234,10 +234,16 @@ class Gateway:
         return {r["recipient"]: r for m in self.queue(*args) for r in m["recipients"]
                 if r["state"] in ("waiting", "held", "failed")}
 
+    @staticmethod
+    def is_empty(said):
+        """Is nothing queued, by this answer of status, and nothing left that nobody has read?"""
+        return (said["queue"]["messages"] == 0 and not said["unread_shards"] and
+                not said["looking_for_shards"])
+
     def wait_empty(self, patience=PATIENCE):
         """Everything has left the queue, and the log, which lags behind a little, says so."""
         wait_for(lambda: f"an empty queue: {self.cli('queue', 'list').stdout}\n{self.log()}",
-                 lambda: self.json("status")["queue"]["messages"] == 0, patience)
+                 lambda: self.is_empty(self.json("status")), patience)
         if self.log_level == "info":
             delivered = self.json("status")["queue"]["delivered"]
             wait_for("the log to tell of every delivery", lambda: self.log().count(

@@ -54,6 +54,12 @@ static void cancel(void *ctx, const char *transport, postern_job *job)
     (void)job;
 }
 
+static size_t three(const void *ctx)
+{
+    (void)ctx;
+    return 3;
+}
+
 static void load(struct fixture *f)
 {
     static const char json[] =
@@ -108,7 +114,8 @@ static void start(struct fixture *f)
                               .config = f->config,
                               .hosts = f->hosts,
                               .queue = f->queue,
-                              .spool = f->spool };
+                              .spool = f->spool,
+                              .unread = three };
     f->control = control_new(&c);
     f->door = -1;
 }
@@ -278,6 +285,11 @@ static void its_owner_may_look_and_act(void **state)
     say(&f, fd, "{\"verb\":\"queue.list\",\"all\":true}\n");
     o = answer(&f);
     assert_int_equal(json_array_size(json_object_get(o, "messages")), 0);
+    assert_int_equal(json_integer_value(json_object_get(o, "unread_shards")), 3);
+    json_decref(o);
+    say(&f, fd, "{\"verb\":\"queue.act\",\"action\":\"retry\",\"all\":true}\n");
+    o = answer(&f);
+    assert_int_equal(json_integer_value(json_object_get(o, "unread_shards")), 3);
     json_decref(o);
     say(&f, fd, "{\"verb\":\"queue.act\",\"action\":\"retry\"}\n");
     refused(&f, EX_USAGE, "say which messages");

@@ -332,13 +332,13 @@ static void U_69_bounces_are_counted_and_the_member_gets_a_rest(void **state)
     BOX(&b, "verp", "true", "state", "FOLDER", "bounce_limit", "3");
     expect(deliver(&b, "", "owner-staff+bob=c.example@l.example", "Subject: sorry\r\n\r\nno\r\n"),
            POSTERN_DELIVERED, "2.0.0", "counted");
-    assert_int_equal(fakehost_logged(b.h, "member=bob@c.example status=5.0.0 why=\"sorry\""), 1);
+    assert_int_equal(fakehost_logged(b.h, "member=bob@c.example status=5.0.0 why=sorry"), 1);
     snprintf(report, sizeof report, REPORT, "failed");
     expect(deliver(&b, "", "owner-staff+bob=c.example@l.example", report), POSTERN_DELIVERED,
            "2.0.0", "counted");
     snprintf(report, sizeof report, REPORT, "delayed");
     expect(deliver(&b, "", "owner-staff+bob=c.example@l.example", report), POSTERN_DELIVERED,
-           "2.0.0", "counted");
+           "2.0.0", "a report of the list staff@l.example, not counted: nobody failed");
     expect(deliver(&b, "ann@c.example", STAFF, POST), POSTERN_DELIVERED, "2.0.0", "to 3 members");
     /* The third: by the report alone. */
     snprintf(report, sizeof report, REPORT, "failed");
@@ -356,7 +356,8 @@ static void only_members_are_counted_and_what_is_no_bounce_goes_to_the_owner(voi
     (void)state;
 
     BOX(&b, "state", "FOLDER", "bounce_limit", "1", "return_path", "list");
-    deliver(&b, "", "owner-staff+eve=e.example@l.example", POST);
+    expect(deliver(&b, "", "owner-staff+eve=e.example@l.example", POST), POSTERN_DELIVERED, "2.0.0",
+           "a bounce of the list staff@l.example, not counted: of nobody who is a member");
     assert_int_equal(fakehost_logged(b.h, "he is no member"), 1);
     expect(deliver(&b, "", "owner-staff@l.example", POST), POSTERN_DELIVERED, "2.0.0", "passed on");
     expect(deliver(&b, "bob@c.example", "owner-staff+bob=c.example@l.example", POST),
@@ -405,6 +406,36 @@ static void members_that_change_meanwhile_are_read_again(void **state)
     expect(job, POSTERN_DELIVERED, "2.0.0", "posted to 1 members");
     assert_string_equal(fakehost_message(b.h, fakehost_messages(b.h, FAKEHOST_ABANDONED))->rcpts[0],
                         "dora@d.example");
+    box_free(&b);
+}
+
+static void who_is_in_the_file_twice_is_one_member(void **state)
+{
+    struct box b;
+    (void)state;
+
+    BOX(&b, "policy", "open");
+    put(&b, "staff.list",
+        "ann@c.example\nAnn@c.example\nann@C.Example\nann@c.example\nbob@c.example\n");
+    expect(deliver(&b, "x@x.example", STAFF, POST), POSTERN_DELIVERED, "2.0.0",
+           "posted to 2 members");
+    assert_int_equal(fakehost_message(b.h, 0)->rcpt_n, 2);
+    assert_int_equal(fakehost_logged(b.h, "members=2 "), 1);
+    box_free(&b);
+}
+
+static void what_a_stranger_says_forges_no_log_line(void **state)
+{
+    struct box b;
+    (void)state;
+
+    BOX(&b, "state", "FOLDER");
+    put(&b, "staff.list", "\"x status=2.0.0\"@c.example\n");
+    deliver(&b, "", "\"owner-staff+x status=2.0.0=c.example\"@l.example",
+            "Subject: a\" member=ann\r\n\r\nno\r\n");
+    assert_int_equal(fakehost_logged(b.h, "why=\"a\\\" member=ann\""), 1);
+    assert_int_equal(fakehost_logged(b.h, "member=\"\\\"x status=2.0.0\\\"@c.example\" status="),
+                     1);
     box_free(&b);
 }
 
@@ -499,6 +530,7 @@ static void options_that_make_no_sense_are_refused_in_words(void **state)
         { "help", "no uri", "help: found" },
         { "archive_url", "https://{nobody}/", "placeholders" },
         { "strip", "From", "do without" },
+        { "strip", "x-beenthere", "do without" },
         { "strip", "X Y", "name of a header field" },
         { "description", "a <b>", "description: found" },
         { "subject_prefix", "a\nb", "subject_prefix: found" },
@@ -538,6 +570,8 @@ int main(void)
         cmocka_unit_test(only_members_are_counted_and_what_is_no_bounce_goes_to_the_owner),
         cmocka_unit_test(a_missing_or_empty_file_defers_in_words),
         cmocka_unit_test(members_that_change_meanwhile_are_read_again),
+        cmocka_unit_test(who_is_in_the_file_twice_is_one_member),
+        cmocka_unit_test(what_a_stranger_says_forges_no_log_line),
         cmocka_unit_test(each_failure_of_the_spool_defers_and_leaves_nothing),
         cmocka_unit_test(a_cancelled_post_is_settled_at_once_wherever_it_is),
         cmocka_unit_test(one_job_may_be_for_several_lists),

@@ -215,6 +215,32 @@ static void U_68_known_mistakes_are_mended(void **state)
                         "eve@x.example");
 }
 
+/* The same that alias files may be. */
+static void files_of_other_systems_are_read(void **state)
+{
+    char text[MEMBERS_ROOM + 64];
+    FILE *f;
+    (void)state;
+
+    put("o.list",
+        "\xef\xbb\xbf"
+        "ann@a.example\rbob@b.example\r\rbad one\r\ncarol@c.example");
+    assert_string_equal(read_all("o.list"), "ann@a.example bob@b.example !4 carol@c.example");
+    put("o.list", "M\xfcller <m\xfcller@a.example>\nj\xc3\xb6rg@b.example\n");
+    assert_string_equal(read_all("o.list"), "m\xc3\xbcller@a.example j\xc3\xb6rg@b.example");
+    f = fopen(path_of("o.list"), "w");
+    assert_non_null(f);
+    fwrite("ann@a.example\n\0\0\0", 1, 17, f);
+    fclose(f);
+    assert_string_equal(read_all("o.list"), "ann@a.example");
+    /* The CR is the last byte that there is room for: its LF is not read yet. */
+    for (size_t i = 0; i + 2 < MEMBERS_ROOM; i += 2)
+        memcpy(text + i, "!\n", 2);
+    strcpy(text + MEMBERS_ROOM - 2, "!\r\nbad one\n");
+    put("o.list", text);
+    assert_string_equal(read_all("o.list"), "!32769");
+}
+
 static void a_bad_line_is_passed_over_with_its_number(void **state)
 {
     char long_one[20000], text[sizeof long_one + 64];
@@ -223,6 +249,10 @@ static void a_bad_line_is_passed_over_with_its_number(void **state)
 
     put("b.list", "ann@example.com\na b@example.com@\n@other.list\nbob@example.com\n");
     assert_string_equal(read_all("b.list"), "ann@example.com !2 !3 bob@example.com");
+    put("b.list", "bad line here\nteam: ann@example.com\n <bob@example.com>, carol dora\n");
+    assert_string_equal(read_all("b.list"), "!1 !2 bob@example.com !3");
+    put("b.dis", "# x@example.com\nann@example.com\n");
+    assert_string_equal(read_all("b.dis"), "!1 ann@example.com");
     memset(long_one, 'a', sizeof long_one - 1);
     long_one[sizeof long_one - 1] = '\0';
     snprintf(text, sizeof text, "%s\nbob@example.com\n", long_one);
@@ -322,7 +352,11 @@ static void the_header_says_which_list_it_was(void **state)
                 "List-Help: <mailto:staff-request@example.org?subject=help>\r\n"
                 "List-Owner: <mailto:owner-staff@example.org>\r\n"
                 "List-Archive: <https://example.org/staff/>\r\n"
-                "Precedence: list\r\n\r\n");
+                "Precedence: list\r\n"
+                "X-BeenThere: staff@example.org\r\n\r\n");
+    /* Of each list that it went through, or a circle of three would never end. */
+    expect_head(&set, "X-BeenThere: other@example.org\r\nFrom: a@b\r\n\r\n",
+                "X-BeenThere: other@example.org\r\nFrom: a@b\r\nList-Id: ");
     set.policy = POLICY_OWNER;
     expect_head(&set, "From: a@b\r\n\r\n", "List-Post: NO\r\n");
 }
@@ -382,6 +416,12 @@ static void loops_and_machines_are_recognised(void **state)
     head_read(text, strlen(text), &staff, &h);
     assert_false(h.ours);
     assert_null(h.automatic);
+    text = "X-BeenThere: other@example.org\r\nX-BeenThere: xstaff@example.org\r\n\r\n";
+    head_read(text, strlen(text), &staff, &h);
+    assert_false(h.ours);
+    text = "X-BeenThere: other@example.org\r\nX-Beenthere:\r\n Staff@Example.org \r\n\r\n";
+    head_read(text, strlen(text), &staff, &h);
+    assert_true(h.ours);
     text = "Auto-Submitted: auto-replied (vacation)\r\n\r\n";
     head_read(text, strlen(text), &staff, &h);
     assert_string_equal(h.automatic, "Auto-Submitted");
@@ -548,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_member_is_read_out_of_the_address_his_bounce_comes_to),
         cmocka_unit_test(U_68_members_are_read_a_line_each),
         cmocka_unit_test(U_68_known_mistakes_are_mended),
+        cmocka_unit_test(files_of_other_systems_are_read),
         cmocka_unit_test(a_bad_line_is_passed_over_with_its_number),
         cmocka_unit_test(lines_longer_than_the_room_for_them_come_to_an_end),
         cmocka_unit_test(a_file_that_cannot_be_read_is_a_problem_in_words),

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include <postern/mail.h>
+
 #include "log/log.h"
 #include "util/buf.h"
 
@@ -163,6 +165,24 @@ static void values_are_quoted_when_they_need_it(void **state)
     assert_string_equal(log_qn("a\0b", 3), "\"a\\x00b\"");
     memset(long_one, '\n', sizeof long_one);
     assert_int_equal(strlen(log_qn(long_one, sizeof long_one)), 400 * 4 + 2); /* cut, and it fits */
+}
+
+static void a_value_of_a_plugin_is_quoted_alike_and_never_cut_within_an_escape(void **state)
+{
+    static const char text[] = "two words\r\n\"x\" = \\ \xff";
+    char buf[POSTERN_LOG_VALUE_SIZE], small[16];
+
+    (void)state;
+    assert_string_equal(postern_log_value("plain<a@b>", 10, buf, sizeof buf), "plain<a@b>");
+    assert_string_equal(postern_log_value(text, 20, buf, sizeof buf),
+                        "\"two words\\x0d\\x0a\\\"x\\\" = \\\\ \\xff\"");
+    assert_string_equal(POSTERN_LOG_QUOTED(text), log_q(text));
+    assert_string_equal(postern_log_value("", 0, buf, sizeof buf), "\"\"");
+    assert_string_equal(postern_log_value("x why=forged", 12, small, 8), "\"x why\"");
+    assert_string_equal(postern_log_value("ab\n\n", 4, small, 9), "\"ab\\x0a\"");
+    assert_string_equal(postern_log_value("ab\n\n", 4, small, 8), "\"ab\"");
+    assert_string_equal(postern_log_value("plain", 5, small, 5), "\"pl\"");
+    assert_string_equal(postern_log_value("plain", 5, small, 2), "");
 }
 
 static void eight_values_may_be_quoted_in_one_call(void **state)
@@ -348,6 +368,7 @@ int main(void)
         cmocka_unit_test(lines_are_gathered_but_bad_news_is_written_at_once),
         cmocka_unit_test(a_line_stays_a_line_whatever_is_said),
         cmocka_unit_test(values_are_quoted_when_they_need_it),
+        cmocka_unit_test(a_value_of_a_plugin_is_quoted_alike_and_never_cut_within_an_escape),
         cmocka_unit_test(eight_values_may_be_quoted_in_one_call),
         cmocka_unit_test(json_holds_the_same_values_unquoted),
         cmocka_unit_test(json_survives_what_was_quoted_by_hand),

@@ -167,6 +167,34 @@ static void without_a_thread_the_question_is_not_taken(void **state)
     fakehost_close(&h);
 }
 
+/* Whoever invents names must not take all threads from those who write mailboxes. */
+static void a_few_are_asked_at_a_time_and_the_others_wait(void **state)
+{
+    static const char *const names[] = { "ann", "sam1", "solo", "eve", "sam2" };
+    enum { N = sizeof names / sizeof *names };
+    struct fakehost *h = start(path);
+    postern_lookup *l[N];
+    int r;
+
+    (void)state;
+    fakehost_fail(h, FAKEHOST_OFFLOAD, 2, -EAGAIN); /* the third that wants a thread gets none */
+    for (int i = 0; i < N; i++) {
+        l[i] = fakehost_lookup(h, POSTERN_LOOKUP_USER, names[i], NULL, NULL, &r);
+        assert_int_equal(r, 0); /* taken: none has wanted a third one yet */
+        assert_int_equal(fakehost_answer(l[i]), 1);
+    }
+    fakehost_run(h);
+    assert_int_equal(fakehost_answer(l[0]), 0);
+    assert_int_equal(fakehost_answer(l[1]), 0);
+    assert_int_equal(fakehost_answer(l[2]), -EAGAIN);
+    assert_string_equal(fakehost_values(l[2]), "there is no thread to ask it with");
+    assert_int_equal(fakehost_answer(l[3]), -ENOENT);
+    assert_int_equal(fakehost_answer(l[4]), 0);
+    for (int i = 0; i < N; i++) /* what is left is answered, whatever comes */
+        fakehost_lookup(h, POSTERN_LOOKUP_USER, names[i], NULL, NULL, NULL);
+    fakehost_close(&h);
+}
+
 static void a_range_that_is_none_is_refused(void **state)
 {
     struct fakehost *h = fakehost_new();
@@ -191,6 +219,7 @@ int main(void)
         TEST(a_file_that_is_gone_is_not_a_list_of_nobody),
         TEST(users_of_this_machine_exist),
         TEST(without_a_thread_the_question_is_not_taken),
+        TEST(a_few_are_asked_at_a_time_and_the_others_wait),
         TEST(a_range_that_is_none_is_refused),
     };
 

@@ -243,6 +243,8 @@ static void the_environment_is_ours_and_the_operators(void **state)
     assert_string_equal(env_of(p, "EXTENSION"), "x");
     assert_string_equal(env_of(p, "USER"), "mail");
     assert_string_equal(env_of(p, "CLIENT_ADDRESS"), "192.0.2.7");
+    assert_string_equal(env_of(p, "CLIENT_HELO"), "host.example");
+    assert_null(env_of(p, "CLIENT_HOSTNAME"));
     assert_null(env_of(p, "FILE"));
     assert_int_equal(p->envc, 16);
     free(p);
@@ -257,6 +259,7 @@ static void exit_codes(void **state)
 {
     static const char *const good[] = { "EX_NOUSER=deferred 4.2.1", "1-3=delivered",
                                         "signal=failed" };
+    static const char *const shells[] = { "137=failed 5.1.0", "signal=delivered", "8=delivered" };
     static const char *const bad[] = { "",
                                        "75",
                                        "75=",
@@ -280,12 +283,27 @@ static void exit_codes(void **state)
     assert_int_equal(e.code[3].fate, POSTERN_DELIVERED);
     assert_int_equal(e.code[4].fate, POSTERN_FAILED);
     assert_int_equal(e.by_signal.fate, POSTERN_FAILED);
+    assert_int_equal(e.code[137].fate, POSTERN_FAILED);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct postern_strings one = { 1, &bad[i] };
 
         assert_int_equal(exits_fill(&one, &e, why, sizeof why), -EINVAL);
         assert_non_null(strstr(why, "exit_codes: found"));
     }
+    list = (struct postern_strings){ 3, shells };
+    assert_int_equal(exits_fill(&list, &e, why, sizeof why), 0);
+    assert_int_equal(e.code[128].fate, POSTERN_FAILED);
+    assert_int_equal(e.code[129].fate, POSTERN_DELIVERED);
+    assert_int_equal(e.code[137].fate, POSTERN_FAILED);
+    assert_int_equal(e.code[137].status[1], 1);
+    assert_int_equal(e.code[159].fate, POSTERN_DELIVERED);
+    assert_int_equal(e.code[160].fate, POSTERN_FAILED);
+    list.n = 0;
+    assert_int_equal(exits_fill(&list, &e, why, sizeof why), 0);
+    assert_int_equal(e.code[137].fate, POSTERN_DEFERRED);
+    assert_int_equal(exits_signal(137), 9);
+    assert_int_equal(exits_signal(128), 0);
+    assert_int_equal(exits_signal(160), 0);
     assert_string_equal(exits_name(75), "EX_TEMPFAIL");
     assert_null(exits_name(0));
     assert_null(exits_name(1));

@@ -1,5 +1,6 @@
 /* Directories between the router and a plugin: each question once, each answer once, and none
  * waited for without end. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -69,15 +71,23 @@ struct fixture {
     struct config *config;
     struct route_table *routes;
     struct hosts *hosts;
+    struct dns *dns; /* NULL: there is none */
     int told;
 };
 
-static void start(struct fixture *f)
+static const char directories[] =
+    "{\"directories\": {\"d\": {}}, \"aliases\": {\"directories\": [\"d\"]},"
+    " \"routing\": {\"local_domains\": [\"gw.test\"], \"users\": [\"d\"]},"
+    " \"lookups\": {\"deadline\": \"20ms\"}, \"server\": {\"hostname\": \"gw.test\"}}";
+/* A host is known; for the rest there is %u, see silent_server. */
+static const char addresses[] =
+    "{\"routing\": {\"local_domains\": [\"gw.test\"], \"local_by_address\": true},"
+    " \"dns\": {\"servers\": [\"127.0.0.1:%u\"], \"timeout\": \"10s\","
+    "           \"hosts\": [{\"name\": \"own.test\", \"address\": \"127.0.0.1\"}]},"
+    " \"server\": {\"hostname\": \"gw.test\"}}";
+
+static void start_as(struct fixture *f, const char *text, int with_dns)
 {
-    static const char text[] =
-        "{\"directories\": {\"d\": {}}, \"aliases\": {\"directories\": [\"d\"]},"
-        " \"routing\": {\"local_domains\": [\"gw.test\"], \"users\": [\"d\"]},"
-        " \"lookups\": {\"deadline\": \"20ms\"}, \"server\": {\"hostname\": \"gw.test\"}}";
     struct config_errors errors = { 0 };
     struct config_loader *l = config_loader_new("test", &errors);
     struct host_env env;
@@ -86,7 +96,7 @@ static void start(struct fixture *f)
     memset(f, 0, sizeof *f);
     asked_n = 0;
     at_once = 0;
-    config_loader_add(l, "a.json", text, sizeof text - 1);
+    config_loader_add(l, "a.json", text, strlen(text));
     f->config = config_loader_finish(l, NULL);
     route_compile(f->config, &f->routes, &errors);
     for (size_t i = 0; i < errors.n; i++)
@@ -97,14 +107,24 @@ static void start(struct fixture *f)
             f->config->instances[i].descriptor = &plugin;
     }
     f->loop = loop_new(1);
-    env = (struct host_env){ .loop = f->loop, .config = f->config, .routes = f->routes };
+    if (with_dns)
+        assert_int_equal(dns_new(f->loop, &f->config->dns, &f->dns, why, sizeof why), 0);
+    env = (struct host_env){
+        .loop = f->loop, .config = f->config, .routes = f->routes, .dns = f->dns
+    };
     f->hosts = hosts_new(&env);
     assert_int_equal(hosts_open_directories(f->hosts, why, sizeof why), 0);
+}
+
+static void start(struct fixture *f)
+{
+    start_as(f, directories, 0);
 }
 
 static void stop(struct fixture *f)
 {
     hosts_free(&f->hosts);
+    dns_free(&f->dns);
     route_free(&f->routes);
     config_free(&f->config);
     loop_free(&f->loop);
@@ -298,6 +318,105 @@ static void route_ask_finds_out_what_route_check_does_not_know(void **state)
     assert_int_equal(v.calls, 0);
 }
 
+/* --- the resolver --- */
+
+/* It takes questions and says nothing. */
+static int silent_server(unsigned *ret_port)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    *ret_port = ntohs(a.sin_port);
+    return fd;
+}
+
+static void start_resolver(struct fixture *f, int *ret_fd, int with_dns)
+{
+    unsigned port;
+    char text[sizeof addresses + 16];
+
+    *ret_fd = silent_server(&port);
+    snprintf(text, sizeof text, addresses, port);
+    start_as(f, text, with_dns);
+}
+
+static void ask_addresses(struct fixture *f, const char *domain)
+{
+    struct route_need n = route_need_addresses(domain);
+
+    directory_ask(f->hosts, &n, told, f);
+}
+
+static struct route_answer known_addresses(struct fixture *f, const char *domain)
+{
+    struct route_need n = route_need_addresses(domain);
+    struct route_answer got;
+
+    assert_int_equal(route_answers_get(route_answers_of(f->routes), &n, &got), 1);
+    return got;
+}
+
+static void the_resolver_is_asked_for_addresses_each_once(void **state)
+{
+    struct route_query q = { .rcpt = "bob@own.test" };
+    struct route_decision d;
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    start_resolver(&f, &fd, 1);
+    assert_int_equal(route_decide(f.routes, &q, &d, NULL), -EAGAIN);
+    route_decision_done(&d);
+    ask_addresses(&f, "own.test");
+    ask_addresses(&f, "own.test");
+    turns_until(&f, &f.told, 2);
+    assert_string_equal(known_addresses(&f, "own.test").addresses, "127.0.0.1");
+    assert_int_equal(route_decide(f.routes, &q, &d, NULL), 0);
+    assert_string_equal(d.rule->what, "own host");
+    route_decision_done(&d);
+    ask_addresses(&f, "no name at all");
+    turns_until(&f, &f.told, 3);
+    assert_int_equal(known_addresses(&f, "no name at all").result, -ENOENT);
+    stop(&f);
+    close(fd);
+}
+
+static void without_a_resolver_that_is_the_answer(void **state)
+{
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    start_resolver(&f, &fd, 0);
+    ask_addresses(&f, "own.test");
+    turns_until(&f, &f.told, 1);
+    assert_int_equal(known_addresses(&f, "own.test").result, -EAGAIN);
+    assert_string_equal(known_addresses(&f, "own.test").why,
+                        "the addresses of own.test can't be looked up: there is no resolver");
+    stop(&f);
+    close(fd);
+}
+
+static void the_end_meets_a_question_to_the_resolver(void **state)
+{
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    start_resolver(&f, &fd, 1);
+    ask_addresses(&f, "far.test");
+    loop_turn(f.loop, 0);
+    loop_turn(f.loop, 0);
+    assert_int_equal(f.told, 0);
+    stop(&f); /* who waits is told, to let go of what he holds */
+    assert_int_equal(f.told, 1);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +427,9 @@ int main(void)
         cmocka_unit_test(a_second_answer_is_ignored),
         cmocka_unit_test(who_still_waits_at_the_end_is_told),
         cmocka_unit_test(route_ask_finds_out_what_route_check_does_not_know),
+        cmocka_unit_test(the_resolver_is_asked_for_addresses_each_once),
+        cmocka_unit_test(without_a_resolver_that_is_the_answer),
+        cmocka_unit_test(the_end_meets_a_question_to_the_resolver),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,137 +1,20 @@
 /* The services that a plugin gets, asked as the core's own host asks them: without a plugin. */
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "fake/fakespool.h"
+#include "kit.h"
 #include "log/log.h"
-#include "plugin/host.h"
-
-static const struct postern_services *const v = &host_services;
-
-struct fixture {
-    struct loop *loop;
-    struct spool *spool;
-    struct config *config;
-    struct route_table *routes;
-    struct queue *queue;
-    struct hosts *hosts;
-    postern_host *host;
-};
-
-static int deliver(void *ctx, const char *transport, postern_job *job)
-{
-    (void)ctx;
-    (void)transport;
-    (void)job;
-    return 0;
-}
-
-static void cancel(void *ctx, const char *transport, postern_job *job)
-{
-    (void)ctx;
-    (void)transport;
-    (void)job;
-}
-
-static void load(struct fixture *f)
-{
-    static const char json[] =
-        "{\"server\":{\"hostname\":\"gw.test\",\"hop_count_max\":3,\"message_size_max\":2000,"
-        "\"recipients_max\":150},"
-        "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
-        "\"routing\":{\"rules\":[{\"domain\":\"no.test\",\"fail\":\"5.7.1 not h\\u00ebre\"},"
-        "{\"domain\":\"ours.test\",\"transport\":\"out\",\"accept_from\":\"anyone\"}],"
-        "\"default\":{\"transport\":\"out\"}}}";
-    struct config_errors errors = { 0 };
-    char dir[] = "/tmp/postern-host-XXXXXX", path[64];
-    FILE *out;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/a.json", dir);
-    out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(json, out);
-    fclose(out);
-    config_load(dir, NULL, &f->config, &errors);
-    route_compile(f->config, &f->routes, &errors);
-    for (size_t i = 0; i < errors.n; i++)
-        fprintf(stderr, "%s\n", errors.lines[i]);
-    assert_int_equal(errors.n, 0);
-    unlink(path);
-    rmdir(dir);
-}
 
 static void start(struct fixture *f)
 {
-    struct queue_setup setup;
-    struct host_env env;
-
-    memset(f, 0, sizeof *f);
-    load(f);
-    f->loop = loop_new(1);
-    f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){ .loop = f->loop,
-                                  .spool = f->spool,
-                                  .config = f->config,
-                                  .routes = f->routes,
-                                  .carrier = { f, deliver, cancel } };
-    assert_int_equal(queue_new(&setup, &f->queue), 0);
-    env = (struct host_env){ .loop = f->loop,
-                             .config = f->config,
-                             .routes = f->routes,
-                             .spool = f->spool,
-                             .queue = f->queue };
-    f->hosts = hosts_new(&env);
-    f->host = hosts_core(f->hosts);
-}
-
-static void stop(struct fixture *f)
-{
-    hosts_free(&f->hosts);
-    queue_free(&f->queue);
-    fakespool_free(&f->spool);
-    route_free(&f->routes);
-    config_free(&f->config);
-    loop_free(&f->loop);
-}
-
-static void turns(struct fixture *f, int n)
-{
-    for (int i = 0; i < n; i++)
-        loop_turn(f->loop, 0);
-}
-
-struct answer {
-    int calls, result;
-};
-
-static void note(void *ctx, int result)
-{
-    struct answer *a = ctx;
-
-    a->calls++;
-    a->result = result;
-}
-
-/* Turns until it came, or a second has passed. */
-static void await(struct fixture *f, const struct answer *a)
-{
-    for (int i = 0; i < 1000 && !a->calls; i++) {
-        loop_turn(f->loop, 0);
-        usleep(1000);
-    }
-    assert_int_equal(a->calls, 1);
+    start_with(f,
+               "{\"server\":{\"hostname\":\"gw.test\",\"hop_count_max\":3,"
+               "\"message_size_max\":2000,\"recipients_max\":150},"
+               "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
+               "\"routing\":{\"rules\":[{\"domain\":\"no.test\",\"fail\":\"5.7.1 not h\\u00ebre\"},"
+               "{\"domain\":\"ours.test\",\"transport\":\"out\",\"accept_from\":\"anyone\"}],"
+               "\"default\":{\"transport\":\"out\"}}}");
 }
 
 /* --- time, descriptors, threads --- */
@@ -443,6 +326,32 @@ static void a_recipient_named_twice_gets_one_copy(void **state)
     stop(&f);
 }
 
+static void a_recipient_whose_case_differs_is_another_one_where_that_may_be(void **state)
+{
+    struct postern_envelope list = from_ann;
+    struct fixture f;
+    postern_submit *s;
+
+    (void)state;
+    start(&f);
+    s = begin(&f);
+    assert_int_equal(v->submit_rcpt(s, "ann@b.test"), 0);
+    assert_int_equal(v->submit_rcpt(s, "ann@B.Test"), 0);
+    assert_int_equal(v->submit_rcpts(s), 1);
+    assert_int_equal(v->submit_rcpt(s, "Ann@b.test"), 0);
+    assert_int_equal(v->submit_rcpt(s, "\"a@B\""), 0);
+    assert_int_equal(v->submit_rcpt(s, "\"a@b\""), 0);
+    assert_int_equal(v->submit_rcpts(s), 4);
+    v->submit_free(s);
+    list.flags |= POSTERN_MAIL_LIST;
+    assert_int_equal(v->submit_new(f.host, &list, &s), 0);
+    assert_int_equal(v->submit_rcpt(s, "ann@b.test"), 0);
+    assert_int_equal(v->submit_rcpt(s, "Ann@B.test"), 0);
+    assert_int_equal(v->submit_rcpts(s), 1);
+    v->submit_free(s);
+    stop(&f);
+}
+
 static void what_is_too_large_is_refused_when_announced_and_when_written(void **state)
 {
     struct fixture f;
@@ -627,6 +536,7 @@ int main(void)
         cmocka_unit_test(a_message_goes_into_the_spool_and_the_queue),
         cmocka_unit_test(only_addresses_are_taken),
         cmocka_unit_test(a_recipient_named_twice_gets_one_copy),
+        cmocka_unit_test(a_recipient_whose_case_differs_is_another_one_where_that_may_be),
         cmocka_unit_test(what_is_too_large_is_refused_when_announced_and_when_written),
         cmocka_unit_test(a_message_that_goes_round_in_circles_is_refused),
         cmocka_unit_test(eight_bit_content_is_declared_even_if_its_sender_did_not),

@@ -277,6 +277,46 @@ static void lists_can_be_left_to_a_transport(void **state)
     world_done(&w);
 }
 
+/* What comes back from members, too: the list counts it, or tells its owner. */
+static void a_list_that_is_left_to_a_transport_gets_its_owners_mail(void **state)
+{
+    static const char *const names[] = { "owner-staff", "staff-owner", "Staff-Request",
+                                         "owner-staff+ann=far.example" };
+    struct alias_expansion e;
+    struct alias_expand how;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "m", "x@far.example\n");
+    world_file(&w, "aliases.tcp",
+               "staff:: boss, \"m\";\nteam:: owner-team, \"m\";\nowner-team: ann;\n"
+               "club: ann, bob;\nowner-club: boss;\nhelp: staff-request;\n");
+    world_good(&w, ONE ", \"roots\": [\"@DIR@\"]");
+    how = world_how(&w);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        how.keep_lists = 0;
+        if (!strchr(names[i], '='))
+            world_expect_how(&w, &how, names[i], "address boss@gw.example.com\n");
+        how.keep_lists = 1;
+        world_expect_how(&w, &how, names[i],
+                         "list staff@gw.example.com owner=boss@gw.example.com\n");
+    }
+    assert_int_equal(alias_expand(&how, "help", &e), 0);
+    assert_string_equal(e.leaves[0].text, "staff@gw.example.com");
+    assert_string_equal(e.leaves[0].rcpt, "staff-request@gw.example.com"); /* and no post */
+    alias_expansion_done(&e);
+    /* An alias of that very name counts, but not for what members' servers send back. */
+    world_expect_how(&w, &how, "owner-team", "address ann@gw.example.com\n");
+    world_expect_how(&w, &how, "owner-team+x=far.example",
+                     "list team@gw.example.com owner=owner-team@gw.example.com\n");
+    world_expect_how(&w, &how, "owner-team+folder", "address ann@gw.example.com\n");
+    /* Its members are in no file: it is not left to the transport, nor is its owner's mail. */
+    world_expect_how(&w, &how, "club-request", "address boss@gw.example.com\n");
+    world_expect_how(&w, &how, "owner-club+x=far.example", "address boss@gw.example.com\n");
+    world_done(&w);
+}
+
 static void what_cannot_be_read_is_not_lost(void **state)
 {
     struct world w;
@@ -316,6 +356,7 @@ int main(void)
         cmocka_unit_test(folders),
         cmocka_unit_test(owners),
         cmocka_unit_test(lists_can_be_left_to_a_transport),
+        cmocka_unit_test(a_list_that_is_left_to_a_transport_gets_its_owners_mail),
         cmocka_unit_test(what_cannot_be_read_is_not_lost),
     };
 

@@ -38,13 +38,10 @@ static void T_06_U_71_the_first_source_that_has_a_name_counts(void **state)
     world_file(&w, "node/readme.txt", "not a list\n");
     world_file(&w, "common/BUYERS.DIS", "c@far.example\n");
     world_file(&w, "common/ops.DIS", "c@far.example\nbob\n");
-    world_file(&w, "hosts", "museum.example.org\n");
-    world_file(&w, "UCX$SMTP_LOCAL_ALIASES.TXT", "! ours\nother.example\n");
     world_good(&w,
                "\"files\": [{\"path\": \"@DIR@/smtp_aliases\"}, {\"path\": \"@DIR@/aliases\"},"
                " {\"path\": \"@DIR@/more.json\"}],"
-               "\"lists\": [\"@DIR@/node\", \"@DIR@/common\"], \"full_names\": \"@DIR@/passwd\","
-               "\"domain_files\": [\"@DIR@/hosts\", \"@DIR@/UCX$SMTP_LOCAL_ALIASES.TXT\"]");
+               "\"lists\": [\"@DIR@/node\", \"@DIR@/common\"], \"full_names\": \"@DIR@/passwd\"");
     world_expect(&w, "ann", "address first@gw.example.com\n");
     world_expect(&w, "bob", "address second@gw.example.com\n");
     world_expect(&w, "cid", "address third@gw.example.com\n");
@@ -55,16 +52,6 @@ static void T_06_U_71_the_first_source_that_has_a_name_counts(void **state)
     assert_int_equal(alias_set_whole(w.set), 1);
     assert_int_equal(alias_set_count(w.set), 1 + 3 + 2 + 1 + 3);
     assert_true(alias_set_bytes(w.set) > 500);
-    assert_int_equal(alias_set_domain(w.set, "museum.example.org", NULL, NULL), 1);
-    {
-        const char *file;
-        uint32_t line;
-
-        assert_int_equal(alias_set_domain(w.set, "other.example", &file, &line), 1);
-        assert_int_equal(line, 2);
-        assert_string_equal(world_line(&w, file), "UCX$SMTP_LOCAL_ALIASES.TXT");
-    }
-    assert_int_equal(alias_set_domain(w.set, "example.com", NULL, NULL), 0);
     world_done(&w);
 }
 
@@ -182,11 +169,137 @@ static void without_a_version_before_the_set_is_not_whole(void **state)
     assert_int_equal(world_load(&w), 1);
     assert_int_equal(w.report.errors.n, 2);
     assert_int_equal(alias_set_whole(w.set), 0);
-    world_expect(&w, "jim", "address joe@gw.example.com\n");
     assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.errors.n, 0);
     replace(&w, "a", "ann: bob;\n");
     assert_int_equal(world_load(&w), 1);
+    assert_int_equal(alias_set_whole(w.set), 0);
+    folder(&w, "none");
+    assert_int_equal(world_load(&w), 1);
     assert_int_equal(alias_set_whole(w.set), 1);
+    assert_int_equal(world_load(&w), 0);
+    world_done(&w);
+}
+
+/* The error of the only leaf. */
+static void expect_why(const struct world *w, const char *address, const char *why)
+{
+    struct alias_expand how = world_how(w);
+    struct alias_expansion e;
+
+    assert_int_equal(alias_expand(&how, address, &e), 0);
+    assert_int_equal(e.n, 1);
+    assert_non_null(strstr(e.leaves[0].error, why));
+    assert_false(e.found);
+    alias_expansion_done(&e);
+}
+
+static void a_file_that_was_never_read_may_have_any_name(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: x@far.example;\nann@example.com: y@far.example;\n");
+    world_file(&w, "b", "broken\n");
+    world_file(&w, "c", "jim: z@far.example;\nowner-ann: o@far.example;\n");
+    world_config(&w,
+                 "\"files\": [{\"path\": \"@DIR@/a\"}, {\"path\": \"@DIR@/b\"},"
+                 " {\"path\": \"@DIR@/c\"}], \"owners\": false, \"virtual\": true");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "ann@example.com", "address y@far.example 4.3.5\n");
+    world_expect(&w, "jim@example.com", "address jim@example.com 4.3.5\n");
+    world_expect(&w, "nobody@example.com", "address nobody@example.com 4.3.5\n");
+    expect_why(&w, "jim@example.com", "b:2:1: found the end of the file");
+    replace(&w, "b", "bob: b@far.example;\n");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "ann@example.com", "address y@far.example\n");
+    world_expect(&w, "jim@example.com", "address z@far.example\n");
+    world_expect(&w, "nobody@example.com", "address nobody@example.com\n");
+    world_done(&w);
+}
+
+static void full_names_that_were_never_read_are_names_only(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a", "ann: x@far.example;\nann@example.com: _ann;\n");
+    world_config(&w,
+                 "\"files\": [{\"path\": \"@DIR@/a\"}], \"full_names\": \"@DIR@/passwd\","
+                 "\"virtual\": true");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "ann@example.com", "local ann@example.com\n");
+    world_expect(&w, "bob.bee@example.com", "address bob.bee@example.com 4.3.5\n");
+    world_expect(&w, "bob@virtual.example", "address bob@virtual.example\n");
+    world_done(&w);
+}
+
+static void a_list_that_was_never_read_is_not_no_list(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "l");
+    world_file(&w, "l/TEAM.DIS", "ok@far.example\n@@@\n");
+    world_file(&w, "l/GOOD.DIS", "ok@far.example\n");
+    world_good(&w, "\"lists\": [\"@DIR@/l\"]");
+    world_expect(&w, "team@example.com", "address team@example.com 4.3.5\n");
+    expect_why(&w, "team@example.com", "l/TEAM.DIS:2:1: found \"@@@\"");
+    world_expect(&w, "owner-team@example.com", "address owner-team@example.com 4.3.5\n");
+    world_expect(&w, "good@example.com", "address ok@far.example\n");
+    world_expect(&w, "else@example.com", "address else@example.com\n");
+    assert_int_equal(world_load(&w), 0); /* and still known as such */
+    replace(&w, "l/GOOD.DIS", "new@far.example\n");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "good@example.com", "address new@far.example\n");
+    expect_why(&w, "team@example.com", "l/TEAM.DIS:2:1: found \"@@@\"");
+    replace(&w, "l/TEAM.DIS", "ok@far.example\n");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "team@example.com", "address ok@far.example\n");
+    world_done(&w);
+}
+
+static void a_folder_that_was_never_read_may_have_lists_for_those_behind_it(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "first");
+    folder(&w, "last");
+    world_file(&w, "first/A.DIS", "a@far.example\n");
+    world_file(&w, "last/B.DIS", "b@far.example\n");
+    world_config(&w, "\"lists\": [\"@DIR@/first\", \"@DIR@/none\", \"@DIR@/last\"]");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "a@example.com", "address a@far.example\n");
+    world_expect(&w, "b@example.com", "address b@example.com 4.3.5\n");
+    expect_why(&w, "c@example.com", "/none: No such file or directory");
+    folder(&w, "none");
+    assert_int_equal(world_load(&w), 1);
+    world_expect(&w, "b@example.com", "address b@far.example\n");
+    world_expect(&w, "c@example.com", "address c@example.com\n");
+    world_done(&w);
+}
+
+static void an_empty_folder_that_goes_is_told_once(void **state)
+{
+    char *path AUTO_FREE = NULL;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    folder(&w, "l");
+    world_good(&w, "\"lists\": [\"@DIR@/l\"]");
+    path = scratch_path(&w.scratch, "l");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(world_load(&w), 1);
+    assert_int_equal(w.report.errors.n, 1);
+    assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.errors.n, 0);
+    world_expect(&w, "c@example.com", "address c@example.com\n");
     world_done(&w);
 }
 
@@ -237,6 +350,41 @@ static void links_do_not_lead_out_of_the_roots(void **state)
     assert_non_null(strstr(w.report.warnings.lines[1], "\"inn\" cannot be used"));
     world_expect(&w, "good", "address x@far.example\n");
     world_expect(&w, "bad", "include in/link 4.3.5\n");
+    assert_int_equal(world_load(&w), 0);
+    assert_int_equal(w.report.warnings.n, 0);
+    world_done(&w);
+}
+
+static void a_list_that_owns_itself_is_told_once(void **state)
+{
+    static const char warning[] =
+        "a:%u: the owner of the list %s is that list itself: what comes back to its owner goes to "
+        "its members; name a person";
+    static const struct {
+        unsigned line;
+        const char *list;
+    } told[] = { { 1, "staff" }, { 2, "crew@example.com" }, { 3, "club" } };
+    struct world w;
+    char want[256];
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "m", "x@far.example\n");
+    world_file(&w, "a",
+               "staff:: Staff, m;\ncrew@Example.com:: crew@example.COM, m;\n"
+               "club:: boss, m;\nboss: ann, club;\ngood:: ann, m;\nann: bob;\n"
+               "other:: good, m;\nelse:: else@far.example, m;\n");
+    world_file(&w, "aliases", "# sendmail's\nteam: ann\nowner-team: team\nowner-none: none\n");
+    world_good(&w,
+               "\"files\": [{\"path\": \"@DIR@/a\"}, {\"path\": \"@DIR@/aliases\"}],"
+               " \"roots\": [\"@DIR@\"]");
+    assert_int_equal(w.report.warnings.n, 4);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        snprintf(want, sizeof want, warning, told[i].line, told[i].list);
+        assert_non_null(strstr(w.report.warnings.lines[i], want));
+    }
+    assert_non_null(
+        strstr(w.report.warnings.lines[3], "/aliases:3: the owner of the list team is"));
     assert_int_equal(world_load(&w), 0);
     assert_int_equal(w.report.warnings.n, 0);
     world_done(&w);
@@ -294,7 +442,7 @@ static void bad_settings_are_refused_with_words(void **state)
         { "\"lists\": \"b\"",
           "#/aliases/lists: found \"b\", expected a path that begins with '/'" },
         { "\"domain_files\": \"b\"",
-          "#/aliases/domain_files: found \"b\", expected a path that begins with '/'" },
+          "#/aliases/domain_files: unknown key; use /routing/local_domains_files" },
         { "\"logicals\": \"U=v\"", "#/aliases/logicals: found \"U=v\", expected \"NAME=/folder\"" },
         { "\"user_file\": \"../x\"",
           "#/aliases/user_file: found \"../x\", expected the name of a file in the users' homes" },
@@ -378,8 +526,14 @@ int main(void)
         cmocka_unit_test(a_folder_that_goes_keeps_its_lists_and_is_told_once),
         cmocka_unit_test(a_broken_version_keeps_the_one_before_and_is_told_once),
         cmocka_unit_test(without_a_version_before_the_set_is_not_whole),
+        cmocka_unit_test(a_file_that_was_never_read_may_have_any_name),
+        cmocka_unit_test(full_names_that_were_never_read_are_names_only),
+        cmocka_unit_test(a_list_that_was_never_read_is_not_no_list),
+        cmocka_unit_test(a_folder_that_was_never_read_may_have_lists_for_those_behind_it),
+        cmocka_unit_test(an_empty_folder_that_goes_is_told_once),
         cmocka_unit_test(who_walks_an_old_set_keeps_it),
         cmocka_unit_test(links_do_not_lead_out_of_the_roots),
+        cmocka_unit_test(a_list_that_owns_itself_is_told_once),
         cmocka_unit_test(vms_file_names_become_paths),
         cmocka_unit_test(bad_settings_are_refused_with_words),
         cmocka_unit_test(sets_are_read_while_others_are_loaded),

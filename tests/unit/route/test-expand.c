@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "../config/scratch.h"
+#include "route/answers.h"
 #include "route/expand.h"
 #include "tables.h"
 #include "util/buf.h"
@@ -12,10 +13,9 @@ struct world {
     struct tables tables;
 };
 
-/* aliases: of the dialect of sendmail; more: what else stands in that section, or "". */
-static void begin(struct world *w, const char *aliases, const char *more, const char *rules)
+static void begin_routing(struct world *w, const char *aliases, const char *more, char *routing)
 {
-    char *path, *base, *routing = mem_printf(TABLES_RULES("%s"), rules);
+    char *path, *base;
 
     memset(w, 0, sizeof *w);
     scratch_init(&w->scratch);
@@ -35,6 +35,17 @@ static void begin(struct world *w, const char *aliases, const char *more, const 
     free(path);
     free(base);
     free(routing);
+}
+
+/* aliases: of the dialect of sendmail; more: what else stands in that section, or "". */
+static void begin(struct world *w, const char *aliases, const char *more, const char *rules)
+{
+    begin_routing(w, aliases, more, mem_printf(TABLES_RULES("%s"), rules));
+}
+
+static void begin_with_users(struct world *w, const char *aliases, const char *more)
+{
+    begin_routing(w, aliases, more, mem_strdup(TABLES_LOCAL ", \"users\": [\"people\"]"));
 }
 
 static void end(struct world *w)
@@ -67,6 +78,8 @@ static void expect(struct world *w, const char *rcpt, const char *expected)
             buf_printf(&found, "%s\n", d->action == ROUTE_FAIL ? "too many" : d->rcpt);
         else if (d->action == ROUTE_TRANSPORT)
             buf_printf(&found, "%s %s\n", d->transport, d->rcpt);
+        else if (d->action == ROUTE_DISCARD)
+            buf_printf(&found, "discard %s\n", e.leaves[i].shown);
         else
             buf_printf(&found, "fail %u.%u.%u\n", d->status[0], d->status[1], d->status[2]);
     }
@@ -94,6 +107,31 @@ static void a_circle_through_a_rule_is_told_and_loses_nobody(void **state)
                         "-> sales@example.com -> a@old.example");
     route_expansion_done(&e);
     expect(&w, "mixed@example.com", "fail 5.4.6\nsmtp-out c@far.example\n");
+    end(&w);
+}
+
+/* No transport is named, and no folder of its is a root. */
+static void what_goes_to_dev_null_is_discarded(void **state)
+{
+    struct route_expansion e;
+    struct buf text = { 0 };
+    struct world w;
+
+    (void)state;
+    begin(&w, "nobody: /dev/null\nnull: nobody, /dev/null, ann@far.example\nlog: /dev/nullx\n", "",
+          "");
+    expect(&w, "nobody@example.com", "discard >/dev/null\n");
+    expect(&w, "null@example.com", "discard >/dev/null\nsmtp-out ann@far.example\n");
+    expect(&w, "log@example.com", "fail 4.3.5\n");
+    assert_int_equal(expand(&w, "s@far.example", "nobody@example.com", &e), 0);
+    assert_string_equal(e.leaves[0].key, ">/dev/null");
+    route_expansion_explain(&(struct route_query){ .sender = "s@far.example",
+                                                   .rcpt = "nobody@example.com",
+                                                   .ingress = "smtp-in" },
+                            &e, 0, &text);
+    assert_non_null(strstr(text.data, "    >/dev/null\n      => discard"));
+    buf_free(&text);
+    route_expansion_done(&e);
     end(&w);
 }
 
@@ -294,10 +332,138 @@ static void all_users_of_a_list_are_asked_for_at_once(void **state)
     buf_free(&aliases);
 }
 
+/* --- in steps --- */
+
+static struct expand_walk *walk(struct world *w, const char *rcpt)
+{
+    struct route_query q = { .sender = "s@far.example", .rcpt = rcpt, .ingress = "smtp-in" };
+
+    return expand_walk_new(w->tables.table, &q, 0);
+}
+
+static void put_places(const struct route_expansion *e, struct buf *out)
+{
+    for (size_t i = 0; i < e->n; i++)
+        buf_printf(out, "%s %s %s\n", e->leaves[i].key, e->leaves[i].shown,
+                   e->leaves[i].decision.rcpt);
+}
+
+static void steps_of_any_length_find_what_one_go_finds(void **state)
+{
+    static const size_t budgets[] = { 1, 2, 3, 7, 64, 100000 };
+    const struct route_expansion *found;
+    struct route_expansion whole;
+    struct expand_walk *steps;
+    struct buf expected = { 0 }, got = { 0 };
+    struct world w;
+    int r, n;
+
+    (void)state;
+    begin(&w,
+          "all: ann, :include:members, led@old.example, round, ann@example.com\n"
+          "led: carl, x@far.example\nround: all\n",
+          "", "{\"recipient\": \"led@old.example\", \"rewrite\": \"led@example.com\"}");
+    scratch_file(&w.scratch, "members", "a@far.example\nb@far.example\nbert\nann\n");
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        struct alias_report report = { 0 };
+        struct alias_set *fresh = NULL;
+
+        if (route_aliases_load(w.tables.table, &fresh, &report))
+            route_aliases_swap(w.tables.table, &fresh);
+        alias_report_done(&report);
+        assert_int_equal(expand(&w, "s@far.example", "all@example.com", &whole), 0);
+        assert_true(whole.n > 6);
+        put_places(&whole, &expected);
+        steps = walk(&w, "all@example.com");
+        for (n = 0; (r = expand_walk_step(steps, budgets[i], &found)) == -EINPROGRESS; n++) {
+            /* The files change under it: it goes on with those that it began with. */
+            if (n == 3 && route_aliases_load(w.tables.table, &fresh, &report))
+                route_aliases_swap(w.tables.table, &fresh);
+            assert_true(n < 1000);
+        }
+        assert_int_equal(r, 0);
+        assert_true(found->aliased);
+        assert_true(budgets[i] > 3 || n > 5);
+        put_places(found, &got);
+        assert_string_equal(got.data, expected.data);
+        expand_walk_free(&steps);
+        route_expansion_done(&whole);
+        buf_clear(&expected);
+        buf_clear(&got);
+    }
+    buf_free(&expected);
+    buf_free(&got);
+    end(&w);
+}
+
+#define DIRECTORY(cache_max) \
+    ", \"directories\": [\"people\"]}, \"directories\": {\"people\": {}}, " \
+    "\"lookups\": {\"cache_max\": " cache_max ", \"ttl\": \"0s\""
+
+/* As a directory that knows no aliases and all users but one. Returns how often it was asked. */
+static unsigned answer_all(struct world *w, struct expand_walk *steps,
+                           const struct route_expansion **ret)
+{
+    struct route_answers *answers = route_answers_of(w->tables.table);
+    unsigned asked = 0;
+    int r;
+
+    while ((r = expand_walk_step(steps, 100000, ret)) == -EAGAIN) {
+        assert_true((*ret)->need_n > 0 && (*ret)->need_n <= ROUTE_NEEDS_MAX);
+        for (size_t i = 0; i < (*ret)->need_n; i++, asked++) {
+            const struct route_need *n = &(*ret)->needs[i];
+            int known = n->kind == POSTERN_LOOKUP_USER && strcmp(n->key, "user7") != 0;
+
+            route_answers_put(answers, n, known ? 0 : -ENOENT, NULL, 0, 0);
+        }
+        assert_true(asked < 20000);
+    }
+    assert_int_equal(r, 0);
+    return asked;
+}
+
+static void walk_with_directory(const char *lookups, unsigned asked_min, unsigned asked_max)
+{
+    const struct route_expansion *found;
+    struct expand_walk *steps;
+    struct buf aliases = { 0 };
+    struct world w;
+    unsigned asked, refused = 0;
+
+    buf_adds(&aliases, "all: user0");
+    for (int i = 1; i < 300; i++)
+        buf_printf(&aliases, ", user%d", i);
+    buf_adds(&aliases, "\n");
+    begin_with_users(&w, aliases.data, lookups);
+    steps = walk(&w, "all@example.com");
+    asked = answer_all(&w, steps, &found);
+    assert_true(asked >= asked_min && asked <= asked_max);
+    assert_int_equal(found->n, 300);
+    for (size_t i = 0; i < found->n; i++)
+        refused += found->leaves[i].decision.action == ROUTE_FAIL;
+    assert_int_equal(refused, 1);
+    expand_walk_free(&steps);
+    end(&w);
+    buf_free(&aliases);
+}
+
+static void a_walk_asks_each_question_once(void **state)
+{
+    (void)state;
+    walk_with_directory(DIRECTORY("1000"), 900, 900); /* full address, name, user */
+}
+
+static void a_walk_comes_to_its_end_when_answers_are_forgotten_early(void **state)
+{
+    (void)state;
+    walk_with_directory(DIRECTORY("10"), 900, 10000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_circle_through_a_rule_is_told_and_loses_nobody),
+        cmocka_unit_test(what_goes_to_dev_null_is_discarded),
         cmocka_unit_test(a_rule_may_lead_each_of_many_to_an_alias),
         cmocka_unit_test(rules_and_aliases_do_not_lead_on_for_ever),
         cmocka_unit_test(nobody_gets_it_twice_by_two_rules),
@@ -308,6 +474,9 @@ int main(void)
         cmocka_unit_test(transports_of_aliases_are_found_whatever_their_case),
         cmocka_unit_test(an_expansion_is_told_as_json_with_each_place),
         cmocka_unit_test(all_users_of_a_list_are_asked_for_at_once),
+        cmocka_unit_test(steps_of_any_length_find_what_one_go_finds),
+        cmocka_unit_test(a_walk_asks_each_question_once),
+        cmocka_unit_test(a_walk_comes_to_its_end_when_answers_are_forgotten_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

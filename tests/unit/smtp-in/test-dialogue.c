@@ -230,6 +230,26 @@ static void those_in_relay_from_may_relay(void **state)
     relay("relay_from=198.51.100.0/25, 2001:db8::/32", "2001:db8:ffff::1", RELAYED);
 }
 
+/* Whose senders the operator may set: not those of mail from the world. */
+static void mail_of_those_who_may_relay_is_handed_over_as_trusted(void **state)
+{
+    static const struct {
+        const char *peer;
+        uint32_t flags;
+    } clients[] = { { "127.0.0.1", POSTERN_MAIL_TRUSTED },
+                    { "::1", POSTERN_MAIL_TRUSTED },
+                    { "192.0.2.9", 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
+        struct talk t = talk_start(NULL, clients[i].peer);
+
+        talk_say(&t, HELO MAIL "RSET\r\n");
+        assert_int_equal(fakehost_message(t.h, 0)->flags, clients[i].flags);
+        talk_end(&t);
+    }
+}
+
 static void an_open_relay_is_pointed_out(void **state)
 {
     struct talk t = talk_start("relay_from=0.0.0.0/0", NULL);
@@ -282,9 +302,70 @@ static void an_envelope_is_handed_over_as_it_was_said(void **state)
     assert_int_equal(m->size_hint, 77);
     assert_int_equal(m->rcpt_n, 3);
     assert_string_equal(m->rcpts[0], "\"NODE::USER\"@h.example");
-    assert_string_equal(m->rcpts[1], "postmaster@gw.example");
+    assert_string_equal(m->rcpts[1], "postmaster");
     assert_string_equal(m->rcpts[2], "\"a>b\"@h.example");
     assert_int_equal(m->fate, FAKEHOST_ABANDONED);
+    talk_end(&t);
+}
+
+static void U_35_a_damaged_recipient_is_handed_over_as_it_was_meant(void **state)
+{
+    struct talk t = talk_start(NULL, NULL);
+    const struct fakehost_message *m;
+
+    (void)state;
+    talk_say(&t,
+             HELO MAIL "RCPT TO:<NODE::USER@h.example>\r\n"
+                       "RCPT TO:<\"A::MRGATE::\"B::C\"\"@h.example>\r\nRCPT TO:<A::B C@d>\r\n");
+    talk_expect(&t,
+                UP_TO_MAIL OK_RCPT OK_RCPT
+                "501 5.1.3 Bad recipient address: this character needs a "
+                "quoted local part\r\n");
+    m = fakehost_message(t.h, 0);
+    assert_int_equal(m->rcpt_n, 2);
+    assert_string_equal(m->rcpts[0], "\"NODE::USER\"@h.example");
+    assert_string_equal(m->rcpts[1], "\"A::MRGATE::\\\"B::C\\\"\"@h.example");
+    assert_int_equal(fakehost_logged(t.h, "smtp.repaired"), 2);
+    assert_int_equal(fakehost_logged(t.h, "rule=repair.unquoted was=<NODE::USER@h.example> to="),
+                     1);
+    talk_end(&t);
+}
+
+static void a_damaged_address_is_refused_where_it_is_not_to_be_repaired(void **state)
+{
+    static const char refused[] = "501 5.1.3 Bad recipient address: this character needs a quoted "
+                                  "local part\r\n";
+    struct talk t = talk_start("repair_addresses=false", NULL);
+    char expected[512];
+
+    (void)state;
+    snprintf(expected, sizeof expected, "%s%s", UP_TO_MAIL, refused);
+    talk_say(&t, HELO MAIL "RCPT TO:<NODE::USER@h.example>\r\n");
+    talk_expect(&t, expected);
+    assert_int_equal(fakehost_logged(t.h, "smtp.repaired"), 0);
+    talk_end(&t);
+    /* Senders are not: a wrong one gets the bounces. */
+    t = talk_start(NULL, NULL);
+    talk_say(&t, HELO "MAIL FROM:<NODE::USER@h.example>\r\n");
+    talk_expect(&t,
+                GREETING HELLO "501 5.1.7 Bad sender address: this character needs a quoted local "
+                               "part\r\n");
+    talk_end(&t);
+}
+
+static void what_the_gateway_cannot_say_now_is_its_own_fault(void **state)
+{
+    struct talk t = { .h = talk_host() };
+
+    (void)state;
+    fakehost_verdict(t.h, "a@y.example", POSTERN_VERDICT_FAIL, "4.4.3", "no name server");
+    fakehost_verdict(t.h, "b@y.example", POSTERN_VERDICT_FAIL, "4.3.5", "mend the alias");
+    talk_open(t.h, NULL);
+    t.s = fakehost_accept(t.h, NULL, "127.0.0.1");
+    talk_say(&t, HELO MAIL "RCPT TO:<a@y.example>\r\nRCPT TO:<b@y.example>\r\n");
+    talk_expect(&t,
+                UP_TO_MAIL "451 4.4.3 <a@y.example>: no name server\r\n"
+                           "451 4.3.5 <b@y.example>: mend the alias\r\n");
     talk_end(&t);
 }
 
@@ -313,7 +394,7 @@ static void every_accepted_message_is_one_log_line(void **state)
                      1);
     assert_int_equal(fakehost_logged(t.h,
                                      "6 smtp.accept id=msg2 "
-                                     "from=\"<\\x22a b=c\\x22@b.example>\" rcpts=1 size=0"),
+                                     "from=\"<\\\"a b=c\\\"@b.example>\" rcpts=1 size=0"),
                      1);
     assert_int_equal(fakehost_logged(t.h, "7 smtp.disconnect messages=2 errors=0"), 1);
     talk_end(&t);
@@ -413,9 +494,13 @@ int main(void)
         cmocka_unit_test(EHLO_tells_the_size_limit),
         cmocka_unit_test(strangers_may_not_relay_by_default),
         cmocka_unit_test(those_in_relay_from_may_relay),
+        cmocka_unit_test(mail_of_those_who_may_relay_is_handed_over_as_trusted),
         cmocka_unit_test(an_open_relay_is_pointed_out),
         cmocka_unit_test(a_rule_refuses_for_now_or_for_good),
         cmocka_unit_test(an_envelope_is_handed_over_as_it_was_said),
+        cmocka_unit_test(U_35_a_damaged_recipient_is_handed_over_as_it_was_meant),
+        cmocka_unit_test(a_damaged_address_is_refused_where_it_is_not_to_be_repaired),
+        cmocka_unit_test(what_the_gateway_cannot_say_now_is_its_own_fault),
         cmocka_unit_test(nothing_is_held_between_transactions),
         cmocka_unit_test(every_accepted_message_is_one_log_line),
         cmocka_unit_test(TLS_begins_everything_anew),

@@ -124,6 +124,95 @@ static void bad_paths_are_refused_with_a_reason(void **state)
     }
 }
 
+static void U_35_what_relays_do_to_recipients_is_put_right(void **state)
+{
+    static const struct {
+        const char *args, *address, *rule;
+    } good[] = {
+        { "TO:<NODE::SMITH@gw.example>", "\"NODE::SMITH\"@gw.example", "repair.unquoted" },
+        { "to: <1.13::U@[192.0.2.1]> ", "\"1.13::U\"@[192.0.2.1]", "repair.unquoted" },
+        { "TO:<A::\"joe@host.dom\"@gw.example>", "\"A::\\\"joe@host.dom\\\"\"@gw.example",
+          "repair.unquoted" },
+        { "TO:<\"A::MRGATE::\"B::C\"\"@gw.example>", "\"A::MRGATE::\\\"B::C\\\"\"@gw.example",
+          "repair.unescaped" },
+        { "TO:<\"A::MRGATE::\"B::JOE SMITH\"\"@gw.example>",
+          "\"A::MRGATE::\\\"B::JOE SMITH\\\"\"@gw.example", "repair.unescaped" },
+        { "TO:<\"A::MRGATE::\\\"B::C\"\"@gw.example>", "\"A::MRGATE::\\\"B::C\\\"\"@gw.example",
+          "repair.unescaped" },
+        { "TO:<A::MRGATE::\\\"B::C\\\"@gw.example>", "\"A::MRGATE::\\\"B::C\\\"\"@gw.example",
+          "repair.unquoted-escaped" },
+        { "TO:<smith%systm1::@gw.example>", "\"systm1::smith\"@gw.example", "repair.percent-node" },
+    };
+    struct smtpin_mended mended;
+    struct smtpin_span was;
+    struct smtpin_path path;
+    struct smtpin_fault fault;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(smtpin_rcpt(span(good[i].args), 0, &path, &fault), -EINVAL);
+        assert_int_equal(smtpin_rcpt_damaged(span(good[i].args), 0, &mended, &path, &was), 0);
+        assert_span(path.address, good[i].address);
+        assert_string_equal(mended.rule, good[i].rule);
+        assert_ptr_equal(was.p, strchr(good[i].args, '<') + 1);
+        assert_int_equal(was.n, strrchr(good[i].args, '>') - was.p);
+    }
+}
+
+static void nothing_else_becomes_an_address_by_being_mended(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "TO:",
+        "TO:<>",
+        "TO:<A::B>",
+        "TO:<A::B@>",
+        "TO:<A::B@-x>",
+        "TO:A::B@x",
+        "TO:<A::B@x",
+        "TO:<A::B@x> NOTIFY=NEVER",
+        "TO:<A::B@x>,<c@d>",
+        "TO:<A::B@x> <c@d>",
+        "TO:<A::B,c@x>",
+        "TO:<A::B@c@x>",
+        "TO:<A::B C@x>",
+        "TO:<A::(B)@x>",
+        "TO:<A::B;c@x>",
+        "TO:<A::<B>@x>",
+        "TO:<A::\\B@x>",
+        "TO:<A::\"B@x>",
+        "TO:<A::\"B\r\nDATA\"@x>",
+        "TO:<A::B\x01@x>",
+        "TO:<A::\"B\x7f\"@x>",
+        "TO:<@a,@b:A::B@x>",
+        "TO:<bo b@x>",
+        "TO:<a:b@x>",
+        "TO:<a@b.example>", /* sound */
+        "TO:<\"A::B\"@x>",  /* likewise */
+    };
+    char long_one[SMTPIN_COMMAND_MAX] = "TO:<A::";
+    struct smtpin_mended mended;
+    struct smtpin_span was;
+    struct smtpin_path path;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(smtpin_rcpt_damaged(span(bad[i]), 1, &mended, &path, &was), -EINVAL);
+    /* Not ASCII, and nobody has said SMTPUTF8. */
+    assert_int_equal(smtpin_rcpt_damaged(span("TO:<A::\xc3\xbc@x>"), 0, &mended, &path, &was),
+                     -EINVAL);
+    assert_int_equal(smtpin_rcpt_damaged(span("TO:<A::\xc3\xbc@x>"), 1, &mended, &path, &was), 0);
+    for (size_t local = POSTERN_LOCAL_MAX - 2; local <= POSTERN_LOCAL_MAX + 1; local++) {
+        size_t at = 4 + local;
+
+        memset(long_one + 7, 'a', local - 3);
+        memcpy(long_one + at, "@x>", 4);
+        /* The quotes count, too. */
+        assert_int_equal(smtpin_rcpt_damaged(span(long_one), 0, &mended, &path, &was),
+                         local + 2 <= POSTERN_LOCAL_MAX ? 0 : -EINVAL);
+    }
+}
+
 static void recipients_may_lack_a_domain_only_as_postmaster(void **state)
 {
     struct smtpin_path path;
@@ -151,12 +240,15 @@ static void no_line_is_read_past_its_end(void **state)
         struct smtpin_mail mail;
         struct smtpin_path path;
         struct smtpin_fault fault;
+        struct smtpin_mended mended;
+        struct smtpin_span was;
 
         assert_non_null(copy);
         memcpy(copy, line, len);
         smtpin_verb(copy, len, &args);
         smtpin_mail(args, &mail, &fault);
         smtpin_rcpt(args, 0, &path, &fault);
+        smtpin_rcpt_damaged(args, 1, &mended, &path, &was);
         smtpin_helo(args);
         free(copy);
     }
@@ -170,6 +262,8 @@ int main(void)
         cmocka_unit_test(paths_are_taken_apart),
         cmocka_unit_test(bad_paths_are_refused_with_a_reason),
         cmocka_unit_test(recipients_may_lack_a_domain_only_as_postmaster),
+        cmocka_unit_test(U_35_what_relays_do_to_recipients_is_put_right),
+        cmocka_unit_test(nothing_else_becomes_an_address_by_being_mended),
         cmocka_unit_test(no_line_is_read_past_its_end),
     };
 

@@ -379,6 +379,48 @@ static void smtputf8_is_asked_for_or_the_message_fails(void **state)
     try_utf8(ehlo_plain, &body, silent, delivered);
 }
 
+static void an_international_domain_needs_no_smtputf8(void **state)
+{
+    static const char *const rcpts[] = { "u@b\xc3\xbc"
+                                         "cher.example",
+                                         "\"a b\"@B\xc3\xbc"
+                                         "cher.Example.",
+                                         NULL };
+    static const char *const mixed[] = { "r\xc3\xbc@b\xc3\xbc"
+                                         "cher.example",
+                                         "u@b\xc3\xbc"
+                                         "cher.example",
+                                         NULL };
+    static const char *const delivered[] = { "delivered 2.0.0", "delivered 2.0.0" };
+    static const char *const one_failed[] = { "failed 5.6.7", "delivered 2.0.0" };
+    struct fakehost_job domains = { .sender = "s@m\xc3\xbcnchen.example", .rcpts = rcpts };
+    struct fakehost_job both = { .rcpts = mixed };
+
+    (void)state;
+    try_utf8(ehlo_plain, &domains,
+             "MAIL FROM:<s@xn--mnchen-3ya.example>\n"
+             "RCPT TO:<u@xn--bcher-kva.example>\n"
+             "RCPT TO:<\"a b\"@xn--bcher-kva.example>\n",
+             delivered);
+    try_utf8(ehlo_plain, &both, "RCPT TO:<u@xn--bcher-kva.example>\n", one_failed);
+    try_utf8(ehlo_full, &domains,
+             "RCPT TO:<\"a b\"@B\xc3\xbc"
+             "cher.Example>\n",
+             delivered);
+}
+
+static void no_domain_ends_with_a_dot(void **state)
+{
+    static const char *const rcpts[] = { "u@Crow.Example.", "v@[192.0.2.1]", NULL };
+    static const char *const delivered[] = { "delivered 2.0.0", "delivered 2.0.0" };
+    struct fakehost_job job = { .sender = "s@gw.example.", .rcpts = rcpts };
+
+    (void)state;
+    try_utf8(ehlo_plain, &job,
+             "MAIL FROM:<s@gw.example>\nRCPT TO:<u@Crow.Example>\nRCPT TO:<v@[192.0.2.1]>\n",
+             delivered);
+}
+
 static void a_header_that_cannot_be_read_defers(void **state)
 {
     struct fakehost_job job = { .flags = POSTERN_MAIL_UTF8, .destination = "dest.example" };
@@ -550,6 +592,8 @@ int main(void)
         cmocka_unit_test(a_message_over_the_servers_size_is_not_sent),
         cmocka_unit_test(body_8bitmime_is_said_where_it_is_offered),
         cmocka_unit_test(smtputf8_is_asked_for_or_the_message_fails),
+        cmocka_unit_test(an_international_domain_needs_no_smtputf8),
+        cmocka_unit_test(no_domain_ends_with_a_dot),
         cmocka_unit_test(a_header_that_cannot_be_read_defers),
         cmocka_unit_test(a_job_can_end_while_its_header_is_read),
         cmocka_unit_test(addresses_with_controls_are_never_sent),

@@ -81,22 +81,6 @@ static void globs_match_stars_and_question_marks_in_any_case(void **state)
         text_glob("*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }
 
-static void log_values_stay_on_one_line_and_can_be_told_apart(void **state)
-{
-    struct buf b = { 0 };
-
-    (void)state;
-    text_logvalue(&b, "plain<a@b>", 10);
-    assert_string_equal(b.data, "plain<a@b>");
-    buf_clear(&b);
-    text_logvalue(&b, "two words\r\n\"x\" = \\ \xff", 20);
-    assert_string_equal(b.data, "\"two words\\x0d\\x0a\\\"x\\\" = \\\\ \\xff\"");
-    buf_clear(&b);
-    text_logvalue(&b, "", 0);
-    assert_string_equal(b.data, "\"\"");
-    buf_free(&b);
-}
-
 static void json_strings_are_valid_utf8_whatever_came_in(void **state)
 {
     struct buf b = { 0 };
@@ -172,7 +156,6 @@ int main(void)
         cmocka_unit_test(sizes_are_powers_of_1024),
         cmocka_unit_test(distance_counts_edits_without_regard_to_case),
         cmocka_unit_test(globs_match_stars_and_question_marks_in_any_case),
-        cmocka_unit_test(log_values_stay_on_one_line_and_can_be_told_apart),
         cmocka_unit_test(json_strings_are_valid_utf8_whatever_came_in),
         cmocka_unit_test(ids_survive_being_written_and_sort_as_they_were_made),
         cmocka_unit_test(crc32c_gives_the_published_values),
