@@ -84,6 +84,14 @@ static int mend(struct postern_member *m, char *buf, size_t size, const char **r
     return 0;
 }
 
+/* What alias files have beside addresses, and what was to be a comment. */
+static int is_special(const char *s, size_t len)
+{
+    size_t at = *s == '"';
+
+    return at < len && strchr("|<>*_#", s[at]) && !memchr(s, '@', len);
+}
+
 static int judge(const struct mailbox_place *place, const struct postern_mailbox *box,
                  const char **reterr_why)
 {
@@ -119,7 +127,11 @@ int postern_member_next(const char *line, size_t len, uint32_t flags, size_t *po
     }
     m.start = place.pieces[0].start;
     m.address_len = box.address_len;
-    if (judge(&place, &box, reterr_why) < 0 || mend(&m, buf, size, reterr_why) < 0)
+    if (judge(&place, &box, reterr_why) < 0)
+        return -EINVAL;
+    if (is_special(buf, m.address_len))
+        m.notes = POSTERN_MEMBER_SPECIAL;
+    else if (mend(&m, buf, size, reterr_why) < 0)
         return -EINVAL;
     *ret = m;
     return 1;

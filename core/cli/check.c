@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/routes.h"
 #include "config/read.h"
@@ -35,12 +36,22 @@ static size_t enabled_instances(const struct config *cfg)
     return n;
 }
 
-static void take_warnings(const struct route_table *routes, struct checked *c)
+static void take_warnings(const struct config_errors *w, size_t from, struct checked *c)
 {
-    const struct config_errors *w = route_warnings(routes);
-
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = from; i < w->n; i++)
         json_array_append_new(c->warnings, config_text_json(w->lines[i]));
+}
+
+static void check_user(struct config *cfg, const struct route_table *routes, struct checked *c)
+{
+    const struct config_errors *known = route_warnings(routes);
+    struct config_errors warnings = { 0 };
+
+    for (size_t i = 0; i < known->n; i++)
+        config_error(&warnings, NULL, NULL, "%s", known->lines[i]);
+    cli_check_user(cfg, &c->errors, &warnings);
+    take_warnings(&warnings, known->n, c);
+    config_errors_free(&warnings);
 }
 
 static int check_routes(struct config *cfg, const struct route_table *routes,
@@ -69,7 +80,9 @@ static void check(const struct cli_common *common, struct checked *c)
         c->plugins = enabled_instances(cfg);
         c->rules = cfg->routing.rules.n;
         if (routes)
-            take_warnings(routes, c);
+            take_warnings(route_warnings(routes), 0, c);
+        if (routes && !c->errors.n)
+            check_user(cfg, routes, c);
         if (routes && !c->errors.n && c->expected)
             c->code = check_routes(cfg, routes, c);
         route_free(&routes);

@@ -116,7 +116,7 @@ static int has_sender(const struct options *o, const struct route_table *t)
 }
 
 static void print(const struct options *o, const struct route_table *t, const struct route_query *q,
-                  const struct route_expansion *e, json_t *list)
+                  const struct route_expansion *e, int code, json_t *list)
 {
     struct buf out = { 0 };
 
@@ -126,21 +126,32 @@ static void print(const struct options *o, const struct route_table *t, const st
         if (has_sender(o, t))
             json_object_set_new(j, "sender_becomes",
                                 route_sender_json(t, o->sender, o->query.ingress));
+        json_object_set_new(j, "accepted", json_boolean(route_expansion_accepted(t, e)));
         json_array_append_new(list, j);
         return;
     }
     route_expansion_explain(q, e, o->colour, &out);
+    if (code != EX_OK && route_expansion_accepted(t, e))
+        buf_printf(&out, "     but only once it has been accepted: the message %s\n",
+                   code == EX_TEMPFAIL ? "waits" : "comes back to its sender");
     fputs(out.data, stdout);
     buf_free(&out);
 }
 
-static int is_refused(const struct route_expansion *e)
+/* EX_NOUSER: nobody gets it; EX_TEMPFAIL: nobody gets it now. */
+static int code_of(const struct route_expansion *e)
 {
+    int code = EX_NOUSER;
+
     for (size_t i = 0; i < e->n; i++) {
-        if (e->leaves[i].decision.action != ROUTE_FAIL)
-            return 0;
+        const struct route_decision *d = &e->leaves[i].decision;
+
+        if (d->action != ROUTE_FAIL)
+            return EX_OK;
+        if (d->status[0] == 4)
+            code = EX_TEMPFAIL;
     }
-    return 1;
+    return code;
 }
 
 static void note_rule(void *ctx, const char *rule, const char *before, size_t before_len,
@@ -168,7 +179,7 @@ static void repair(struct route_query *q, char *buf)
     q->rcpt = buf;
 }
 
-/* One address: EX_OK, EX_NOUSER when it would be refused, EX_DATAERR when it is none. */
+/* One address: EX_OK; as code_of; EX_DATAERR when it is none. */
 static int explain(const struct options *o, const struct route_table *t, const char *address,
                    json_t *list)
 {
@@ -184,12 +195,12 @@ static int explain(const struct options *o, const struct route_table *t, const c
     if (cli_expand(t, &q, 1, o->lookup, &e) == -EINVAL) {
         print_fault(rcpt, 0);
         code = EX_DATAERR;
-    } else if (is_refused(&e)) {
-        code = EX_NOUSER;
+    } else {
+        code = code_of(&e);
     }
     q.sender = o->sender;
     if (code != EX_DATAERR || list)
-        print(o, t, &q, &e, list);
+        print(o, t, &q, &e, code, list);
     route_expansion_done(&e);
     free(rcpt);
     return code;

@@ -47,8 +47,8 @@ struct fill {
 /* Says what is wrong at f->pointer. Returns -EINVAL. */
 int config_fill_error(struct fill *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Fills settings from object; required: are REQUIRED rows asked for? 0, or -EINVAL: one of those has
- * no value that makes sense, and is as if it had not been written. */
+/* Fills settings from object; required: are REQUIRED rows asked for? 0, or -EINVAL: one of those
+ * has no value that makes sense, and is as if it had not been written. */
 int config_fill_object(struct fill *f, const struct postern_option *table, size_t step,
                        json_t *object, const char *const *skip, int required, unsigned depth,
                        void *settings);

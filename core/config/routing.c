@@ -3,6 +3,7 @@
 #include "config/routing.h"
 
 #include "config/sections.h"
+#include "config/table.h"
 
 #define LIST_MAX 100000
 
@@ -18,21 +19,22 @@ static const struct postern_option rule_table[] = {
         .doc = "Matches the envelope sender likewise; \"<>\" is the null sender."),
     POSTERN_OPT(struct config_rule, ingress, POSTERN_OPT_STRINGS,
         .doc = "Matches the name of the ingress instance that brought the message."),
-    POSTERN_OPT(struct config_rule, transport, POSTERN_OPT_STRING,
+    POSTERN_OPT(struct config_rule, transport, POSTERN_OPT_STRING, .flags = CONFIG_OPT_ACTION,
         .doc = "Action: deliver through this transport instance."),
     POSTERN_OPT(struct config_rule, next_hops, POSTERN_OPT_STRINGS,
         .doc = "With transport: where to, in order of preference: \"host\", \"host:port\" (MX is "
                "looked up), \"[host]:port\" (it is not), \"*\" and \"[*]\" (the recipient's own "
                "domain); \"?host\" counts only when nothing before it can be resolved."),
-    POSTERN_OPT(struct config_rule, rewrite, POSTERN_OPT_STRING,
+    POSTERN_OPT(struct config_rule, rewrite, POSTERN_OPT_STRING, .flags = CONFIG_OPT_ACTION,
         .doc = "Action: replace the recipient and go through the list again; * stands for what the "
                "first * of the recipient pattern matched, or else the local part; $1 to $9 for "
                "what each * did, from the left."),
-    POSTERN_OPT(struct config_rule, fail, POSTERN_OPT_STRING,
+    POSTERN_OPT(struct config_rule, fail, POSTERN_OPT_STRING, .flags = CONFIG_OPT_ACTION,
         .doc = "Action: refuse, with this text, which may begin with a status like \"5.7.1\"."),
-    POSTERN_OPT(struct config_rule, hold, POSTERN_OPT_STRING,
+    POSTERN_OPT(struct config_rule, hold, POSTERN_OPT_STRING, .flags = CONFIG_OPT_ACTION,
         .doc = "Action: keep in the queue until an operator releases it; the text says why."),
     POSTERN_OPT(struct config_rule, discard, POSTERN_OPT_BOOL, .dflt = "false",
+        .flags = CONFIG_OPT_ACTION,
         .doc = "Action: accept and throw away, with a line in the log."),
     POSTERN_OPT(struct config_rule, accept_from, POSTERN_OPT_CHOICE, .dflt = "trusted",
         .choices = "trusted|anyone",
@@ -127,8 +129,10 @@ static const struct postern_option queue_group_table[] = {
         .doc = "Deliveries to all its destinations together at a time, of each worker; 0: as many "
                "as each destination may have."),
     POSTERN_OPT(struct config_queue_group, retry, POSTERN_OPT_STRINGS, .max = 64,
+        .flags = CONFIG_OPT_DURATIONS,
         .doc = "How long to wait after each failed attempt; without it, as queue.retry says."),
     POSTERN_OPT(struct config_queue_group, hours, POSTERN_OPT_STRINGS, .max = 24,
+        .flags = CONFIG_OPT_HOURS,
         .doc = "When deliveries may begin, local time: \"22:00-06:00\"; without it, always."),
     POSTERN_OPT(struct config_queue_group, comment, POSTERN_OPT_STRING,
         .doc = "Shown where the group is shown."),

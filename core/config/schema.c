@@ -19,6 +19,8 @@
 #define DURATION_PATTERN "^([0-9]+(us|ms|s|m|h|d|w))+$"
 #define SIZE_PATTERN     "^[0-9]+([KkMmGgTt]([Ii]?[Bb])?|[Bb])?$"
 #define LISTEN_PATTERN   "^(unix:/.*|[0-9.]+:[0-9]+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+)$"
+#define CLOCK_PATTERN    "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
+#define HOURS_PATTERN    "^" CLOCK_PATTERN "-" CLOCK_PATTERN "$"
 #define TEXT_PATTERN     "^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$" /* no control characters */
 
 static json_t *typed(const char *type)
@@ -130,6 +132,13 @@ static json_t *nested(const struct postern_option *row, size_t step, unsigned de
                                           : typed("object");
 }
 
+static const char *pattern_of(const struct postern_option *row)
+{
+    if (row->flags & CONFIG_OPT_DURATIONS)
+        return DURATION_PATTERN;
+    return row->flags & CONFIG_OPT_HOURS ? HOURS_PATTERN : TEXT_PATTERN;
+}
+
 static json_t *value_schema(const struct postern_option *row, size_t step, unsigned depth)
 {
     json_t *schema;
@@ -148,7 +157,7 @@ static json_t *value_schema(const struct postern_option *row, size_t step, unsig
     case POSTERN_OPT_CHOICE:
         return choice(row->choices);
     case POSTERN_OPT_STRINGS:
-        return strings(row, TEXT_PATTERN);
+        return strings(row, pattern_of(row));
     case POSTERN_OPT_LISTEN:
         return strings(row, LISTEN_PATTERN);
     case POSTERN_OPT_PATH:
@@ -182,22 +191,37 @@ static json_t *row_schema(const struct postern_option *row, size_t step, unsigne
     return schema;
 }
 
+/* What an action looks like that was said; a BOOL counts when it is true. */
+static json_t *action_schema(const struct postern_option *row)
+{
+    json_t *schema = json_pack("{s:[s]}", "required", row->key);
+
+    if (row->type == POSTERN_OPT_BOOL)
+        json_object_set_new(schema, "properties", json_pack("{s:{s:b}}", row->key, "const", 1));
+    return schema;
+}
+
 /* required: are REQUIRED rows asked for? */
 static json_t *table_schema(const struct postern_option *table, size_t step, int required,
                             unsigned depth)
 {
-    json_t *properties = json_object(), *needed = json_array(), *schema;
+    json_t *properties = json_object(), *needed = json_array(), *actions = json_array(), *schema;
     struct postern_option row;
 
     for (size_t i = 0; config_row(table, step, i, &row); i++) {
         json_object_set_new(properties, row.key, row_schema(&row, step, depth));
         if (required && (row.flags & POSTERN_OPT_REQUIRED))
             json_array_append_new(needed, json_string(row.key));
+        if (row.flags & CONFIG_OPT_ACTION)
+            json_array_append_new(actions, action_schema(&row));
     }
     schema = closed(properties);
     if (json_array_size(needed))
         json_object_set(schema, "required", needed);
+    if (json_array_size(actions))
+        json_object_set(schema, "oneOf", actions);
     json_decref(needed);
+    json_decref(actions);
     return schema;
 }
 

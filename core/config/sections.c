@@ -2,6 +2,8 @@
  * them. */
 #include "config/sections.h"
 
+#include "config/table.h"
+
 #define MIB ((int64_t)1 << 20)
 #define GIB ((int64_t)1 << 30)
 #define TIB ((int64_t)1 << 40)
@@ -85,7 +87,7 @@ static const struct postern_option spool_table[] = {
 
 static const struct postern_option queue_table[] = {
     POSTERN_OPT(struct config_queue, retry, POSTERN_OPT_STRINGS, .dflt = "30m",
-        .min = 1, .max = 64,
+        .min = 1, .max = 64, .flags = CONFIG_OPT_DURATIONS,
         .doc = "How long to wait after each failed attempt: one duration for each, and the last "
                "one for all that follow."),
     POSTERN_OPT(struct config_queue, jitter, POSTERN_OPT_INT, .dflt = "10", .min = 0, .max = 90,

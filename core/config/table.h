@@ -14,6 +14,11 @@
 #define CONFIG_STEP_MAX        4096u /* bytes of one row                                    */
 #define CONFIG_NAME_MAX        64u   /* characters of an instance's or plugin's name        */
 
+/* Flags of our own tables: what a schema may know of a row. */
+#define CONFIG_OPT_DURATIONS (1u << 28) /* STRINGS: each is a duration                     */
+#define CONFIG_OPT_HOURS     (1u << 29) /* STRINGS: each is like "22:00-06:00"              */
+#define CONFIG_OPT_ACTION    (1u << 30) /* STRING, BOOL: of these rows exactly one is said */
+
 /* Copies row i as far as both sides know it; what the author did not know is 0. Returns 1, or 0
  * past the end. */
 int config_row(const struct postern_option *table, size_t step, size_t i,

@@ -103,14 +103,21 @@ static void verify_queue(struct verify *v)
                  max);
 }
 
-/* Letters of other alphabets are the resolver's to judge. */
+/* Letters of other alphabets are the resolver's to judge. The dot at the end is the root's. */
 static int name_ok(const char *name)
 {
+    char bare[HOSTNAME_MAX + 1];
+    size_t len = strlen(name);
+
     for (const char *p = name; *p; p++) {
         if ((unsigned char)*p >= 0x80)
             return 1;
     }
-    return hostname_ok(name);
+    if (len < 2 || len > HOSTNAME_MAX + 1 || name[len - 1] != '.')
+        return hostname_ok(name);
+    memcpy(bare, name, len - 1);
+    bare[len - 1] = '\0';
+    return hostname_ok(bare);
 }
 
 static int address_ok(const char *text)

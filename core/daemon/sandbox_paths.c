@@ -48,16 +48,29 @@ char *sandbox_base(const char *value, uint32_t flags)
 
 /* --- the homes of people: for what begins with ~ --- */
 
-static int has_home(const struct passwd *pw)
+/* Of the system's own users only those count who have the file, NULL: none does. */
+static int is_person(const struct passwd *pw, const char *file)
+{
+    char *path AUTO_FREE = NULL;
+
+    if (pw->pw_uid == 0 || pw->pw_uid >= FIRST_PERSON)
+        return 1;
+    if (!file)
+        return 0;
+    path = mem_printf("%s/%s", pw->pw_dir, file);
+    return !access(path, F_OK);
+}
+
+static int has_home(const struct passwd *pw, const char *file)
 {
     struct stat st;
 
-    return (pw->pw_uid == 0 || pw->pw_uid >= FIRST_PERSON) && pw->pw_dir && pw->pw_dir[0] == '/' &&
-        pw->pw_dir[1] && strncmp(pw->pw_dir, HOMES_USUAL "/", sizeof HOMES_USUAL) != 0 &&
-        !stat(pw->pw_dir, &st) && S_ISDIR(st.st_mode);
+    return pw->pw_dir && pw->pw_dir[0] == '/' && pw->pw_dir[1] &&
+        strncmp(pw->pw_dir, HOMES_USUAL "/", sizeof HOMES_USUAL) != 0 && !stat(pw->pw_dir, &st) &&
+        S_ISDIR(st.st_mode) && is_person(pw, file);
 }
 
-static void homes(const struct walk *w, enum sandbox_access how)
+static void homes(const struct walk *w, enum sandbox_access how, const char *file)
 {
     const struct passwd *pw;
 
@@ -66,7 +79,7 @@ static void homes(const struct walk *w, enum sandbox_access how)
     setpwent();
     /* cppcheck-suppress getpwentCalled ; there is only one thread yet */
     for (unsigned n = 0; n < HOMES_MAX && (pw = getpwent());) {
-        if (!has_home(pw))
+        if (!has_home(pw, file))
             continue;
         w->each(w->ctx, pw->pw_dir, how);
         n++;
@@ -81,7 +94,7 @@ static void writes(struct walk *w, const struct postern_option *row, const char 
     char *base AUTO_FREE = NULL;
 
     if (value[0] == '~') {
-        homes(w, SANDBOX_WRITE);
+        homes(w, SANDBOX_WRITE, NULL);
         return;
     }
     base = sandbox_base(value, row->flags);
@@ -111,7 +124,7 @@ static void reads(const struct walk *w, const char *value)
     char *real AUTO_FREE = NULL;
 
     if (value[0] == '~') {
-        homes(w, SANDBOX_READ);
+        homes(w, SANDBOX_READ, NULL);
         return;
     }
     if (value[0] != '/' && place)
@@ -218,7 +231,7 @@ int sandbox_paths(const struct plan *plan, sandbox_each *each, void *ctx, char *
         options(&w, config_sections[i].table, sizeof *config_sections[i].table,
                 (const char *)cfg + config_places[i].offset, 0);
     if (cfg->aliases.user_file)
-        homes(&w, SANDBOX_READ);
+        homes(&w, SANDBOX_READ, cfg->aliases.user_file);
     for (size_t i = 0; i < cfg->instance_n; i++) {
         const struct config_instance *in = &cfg->instances[i];
 

@@ -270,13 +270,15 @@ static struct directory_question *question_new(struct hosts *hs, const struct ro
 struct directory_wait *directory_ask(struct hosts *hs, const struct route_need *n,
                                      void (*done)(void *ctx), void *ctx)
 {
-    char *key = mem_printf("%u:%s:%s", n->kind, n->source, n->key);
-    struct directory_question *q = map_get(hs->asking, key);
     struct directory_wait *w = mem_zalloc(sizeof *w);
+    struct directory_question *q;
+    struct buf key = { 0 };
 
+    route_need_key(n, &key);
+    q = map_get(hs->asking, key.data);
     if (!q)
-        q = question_new(hs, n, key);
-    free(key);
+        q = question_new(hs, n, key.data);
+    buf_free(&key);
     w->done = done;
     w->ctx = ctx;
     list_add_tail(&q->waits, &w->link);

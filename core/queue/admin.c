@@ -184,7 +184,19 @@ json_t *queue_list(struct queue *q, const struct queue_filter *f, uint64_t after
     return out;
 }
 
-static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, const char *why)
+/* Who is let go is tried once more, however old the message has become meanwhile. */
+static void release(struct queue *q, const struct qmsg *m, struct qrcpt *r)
+{
+    if (msg_expires(q, m) <= loop_now(q->loop))
+        r->tries = 0;
+    rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
+    r->next_try = 0;
+    r->released |= r->held;
+    r->held = 0;
+}
+
+static int act_rcpt(struct queue *q, const struct qmsg *m, struct qrcpt *r,
+                    enum queue_action action, const char *why)
 {
     static const uint16_t held[3] = { 4, 7, 0 };
     int in_flight = r->routed && r->reason == WAIT_IN_FLIGHT;
@@ -201,14 +213,12 @@ static int act_rcpt(struct queue *q, struct qrcpt *r, enum queue_action action, 
         if (r->state != RCPT_WAITING || in_flight)
             return 0;
         rcpt_text(q, r, why, held);
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        rcpt_hold(q, r, 0);
         return 1;
     case QUEUE_RELEASE:
         if (r->state != RCPT_HELD)
             return 0;
-        rcpt_set(q, r, RCPT_WAITING, r->tries ? WAIT_BACKOFF : WAIT_NEW);
-        r->next_try = 0;
-        r->released = 1;
+        release(q, m, r);
         return 1;
     case QUEUE_REMOVE:
         if ((r->state != RCPT_WAITING && r->state != RCPT_HELD && r->state != RCPT_FAILED) ||
@@ -235,7 +245,7 @@ static size_t act_msg(struct queue *q, struct qmsg *m, const struct queue_filter
     for (size_t i = 0; i < m->env->rcpt_n; i++, rcpt = envelope_next_text(rcpt)) {
         if (!rcpt_matches(f, rcpt) || (f->held && m->rcpts[i].state != RCPT_HELD))
             continue;
-        if (!act_rcpt(q, &m->rcpts[i], action, why))
+        if (!act_rcpt(q, m, &m->rcpts[i], action, why))
             continue;
         n++;
         log_event(POSTERN_LOG_NOTICE, "queue", names[action], "id=%s to=%s by=%s why=%s",

@@ -146,19 +146,28 @@ static void to_transport(struct attempt *a, size_t i, const char *rcpt, struct r
     rcpt_set(q, r, RCPT_WAITING, WAIT_LIMIT);
 }
 
-static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt,
-                 const struct route_decision *d)
-{
-    static const uint16_t none[3] = { 4, 7, 0 };
-    char text[QUEUE_TEXT_MAX], id[16];
+static const uint16_t HELD[3] = { 4, 7, 0 };
 
-    snprintf(text, sizeof text, "held by %s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
+static void rule_holds(struct attempt *a, const char *rcpt, const struct route_decision *d,
+                       char text[QUEUE_TEXT_MAX])
+{
+    char id[16];
+
+    snprintf(text, QUEUE_TEXT_MAX, "held by %s %zu (%s#%s): %s", d->rule->what, d->rule->index + 1,
              d->rule->origin.file, d->rule->origin.pointer, d->text ? d->text : "no reason given");
-    rcpt_text(a->q, r, text, none);
-    rcpt_set(a->q, r, RCPT_HELD, WAIT_HELD);
     a->changed = 1;
     log_event(POSTERN_LOG_NOTICE, "queue", "deliver.held", "id=%s to=%s why=%s",
               text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(text));
+}
+
+static void hold(struct attempt *a, struct qrcpt *r, const char *rcpt,
+                 const struct route_decision *d)
+{
+    char text[QUEUE_TEXT_MAX];
+
+    rule_holds(a, rcpt, d, text);
+    rcpt_text(a->q, r, text, HELD);
+    rcpt_hold(a->q, r, HOLD_RULE);
 }
 
 /* A rule's "fail" with a 4.x.x status means: not now. */
@@ -217,15 +226,33 @@ static void follow(struct attempt *a, size_t i, const char *rcpt, struct route_d
     }
 }
 
-/* --- recipients that stand for several places --- */
+/* --- who has waited too long --- */
 
-static void leaf_wait(struct qbranch *b, enum wait_reason reason, int64_t next_try)
+static const uint16_t EXPIRED[3] = { 4, 4, 7 };
+
+static void expired_text(const struct attempt *a, const char *remote, const char *said,
+                         char text[QUEUE_TEXT_MAX])
 {
-    b->put_off = 1;
-    b->reason = (uint8_t)reason;
-    if (next_try > b->next_try)
-        b->next_try = next_try;
+    const struct config *cfg = a->q->config;
+    char age[32];
+
+    text_duration(*envelope_sender(a->m->env) ? cfg->queue.lifetime : cfg->queue.bounce_lifetime,
+                  age, sizeof age);
+    snprintf(text, QUEUE_TEXT_MAX, "not delivered within %s; the last try: %s%s%s", age,
+             remote ? remote : "", remote ? " said: " : "", said ? said : "there was none");
 }
+
+static void expire_whole(struct attempt *a, struct qrcpt *r, const char *rcpt)
+{
+    char text[QUEUE_TEXT_MAX];
+
+    expired_text(a, r->remote, r->text, text);
+    a->q->expired++;
+    a->changed = 1;
+    rcpt_fail(a->q, a->m, r, rcpt, text, EXPIRED);
+}
+
+/* --- recipients that stand for several places --- */
 
 static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf *to,
                               const char *rcpt, const struct route_leaf *leaf)
@@ -245,12 +272,12 @@ static void leaf_to_transport(struct attempt *a, struct qbranch *b, struct qleaf
     }
     wait = group_wait(d->group);
     if (wait) {
-        leaf_wait(b, WAIT_HOURS, loop_now(q->loop) + wait);
+        branch_put_off(b, WAIT_HOURS, loop_now(q->loop) + wait);
         return;
     }
     dest = dest_get(q, d);
     if (dest_blocked(dest, loop_now(q->loop))) {
-        leaf_wait(b, dest->reason, after_probe(q, dest));
+        branch_put_off(b, dest->reason, after_probe(q, dest));
         if (!r->text)
             r->text = intern_ref(q->texts, dest->text);
         return;
@@ -283,29 +310,74 @@ static void leaf_refuse(struct attempt *a, struct qbranch *b, struct qleaf *to,
         return;
     }
     rcpt_text(a->q, &a->m->rcpts[b->index], text, status);
+    leaf_said(a->q, to, text, NULL, 0, status);
     b->deferred = 1;
     b->reason = WAIT_BACKOFF;
+}
+
+/* It stays so until it is released, and the others are served meanwhile. */
+static void leaf_hold(struct attempt *a, struct qbranch *b, struct qleaf *to, unsigned by,
+                      const struct route_leaf *leaf)
+{
+    char text[QUEUE_TEXT_MAX];
+
+    if (!(to->held & by)) {
+        rule_holds(a, leaf->shown, &leaf->decision, text);
+        leaf_said(a->q, to, text, NULL, 0, HELD);
+    }
+    to->held |= (uint8_t)by;
+    to->attempt = b->attempt;
+    b->held |= (uint8_t)by;
+}
+
+/* A transport that holds it need not be asked again. */
+static int is_held(const struct qrcpt *r, const struct qleaf *to)
+{
+    return to->held & HOLD_TRANSPORT & ~(unsigned)r->released;
+}
+
+static void leaf_expire(struct attempt *a, struct qbranch *b, struct qleaf *to,
+                        const struct route_leaf *leaf)
+{
+    const struct qrcpt *r = &a->m->rcpts[b->index];
+    char text[QUEUE_TEXT_MAX], id[16];
+
+    if (to->text)
+        expired_text(a, to->remote, to->text, text);
+    else
+        expired_text(a, r->remote, r->text, text);
+    log_event(POSTERN_LOG_INFO, "queue", "deliver.failed", "id=%s to=%s status=4.4.7 why=%s",
+              text_id(a->m->id, id, sizeof id), log_q(leaf->shown), log_q(text));
+    leaf_fail(a->q, b, to, text, NULL, 0, EXPIRED);
+    a->q->expired++;
+    a->q->failed++;
+    a->changed = 1;
 }
 
 static void leaf_follow(struct attempt *a, struct qbranch *b, const char *rcpt,
                         const struct route_leaf *leaf)
 {
     struct qleaf *to = branch_leaf(a->q, b, leaf->key, leaf->shown);
-    struct qrcpt *r = &a->m->rcpts[b->index];
     char id[16];
 
     if (!branch_wants(b, to))
         return; /* it has it, or will have */
     intern_unref(a->q->texts, &to->owner);
     to->owner = intern_ref(a->q->texts, leaf->sender);
+    if (leaf->decision.action == ROUTE_TRANSPORT && is_held(&a->m->rcpts[b->index], to)) {
+        leaf_hold(a, b, to, HOLD_TRANSPORT, leaf);
+        return;
+    }
+    if (b->expires && leaf->decision.action != ROUTE_HOLD) {
+        leaf_expire(a, b, to, leaf);
+        return;
+    }
     switch (leaf->decision.action) {
     case ROUTE_TRANSPORT:
         leaf_to_transport(a, b, to, rcpt, leaf);
         break;
     case ROUTE_HOLD:
-        hold(a, r, leaf->shown, &leaf->decision);
-        rcpt_set(a->q, r, RCPT_WAITING, WAIT_NEW); /* it is held when the others are through */
-        b->held = 1;
+        leaf_hold(a, b, to, HOLD_RULE, leaf);
         break;
     case ROUTE_DISCARD:
         log_event(POSTERN_LOG_INFO, "queue", "deliver.discarded", "id=%s to=%s",
@@ -335,6 +407,8 @@ void branch_start(struct attempt *a, size_t i, const char *rcpt, const struct ro
     log_event(POSTERN_LOG_INFO, "queue", "deliver.alias", "id=%s to=%s alias=%s places=%zu",
               text_id(a->m->id, id, sizeof id), log_q(rcpt), log_q(where), e->n);
     b->whole = 0;
+    if (b->expires)
+        b->goes_on = 0; /* what was deferred a moment ago fails, too */
     branch_begin(b);
 }
 
@@ -458,9 +532,10 @@ static void not_asked(struct attempt *a, struct qrcpt *r)
 static void ask(struct attempt *a, struct qrcpt *r, const struct route_expansion *e)
 {
     if (a->m->asking + (e->wanted ? 1 : e->need_n) > UINT8_MAX) {
-        r->next_try = loop_now(a->q->loop) + ASK_AGAIN_USEC; /* when some of them are answered */
+        r->routed = ROUTED_ASKING; /* its turn comes when those that are asked have answered */
         return;
     }
+    r->asked = 1;
     if (e->wanted)
         question_read(of_message(a, r, e->wanted, e->wanted_len));
     for (size_t i = 0; !e->wanted && i < e->need_n; i++) {
@@ -476,11 +551,12 @@ static void await_leaves(struct qrcpt *r, struct qbranch *b)
     b->goes_on = 1;
 }
 
-struct route_query attempt_query(const struct attempt *a, const char *rcpt)
+struct route_query attempt_query(const struct attempt *a, size_t i, const char *rcpt)
 {
     return (struct route_query){ .sender = envelope_sender(a->m->env),
                                  .rcpt = rcpt,
                                  .ingress = envelope_ingress(a->m->env),
+                                 .released = a->m->rcpts[i].released & HOLD_RULE,
                                  .asked = a->asked,
                                  .budget = ROUTE_BUDGET };
 }
@@ -498,56 +574,54 @@ void attempt_follow(struct attempt *a, size_t i, const char *rcpt, int err,
     }
     if (b && b->out) {
         await_leaves(r, b);
+    } else if (b && b->expires) {
+        expire_whole(a, r, rcpt);
     } else if (err == -EINVAL) {
         rcpt_fail(a->q, a->m, r, rcpt, "the recipient is not a valid address", bad);
         a->changed = 1;
     } else {
         follow(a, i, rcpt, &e->leaves[0].decision);
     }
-    if (b)
-        b->whole = 1; /* what its leaves came to does not say what it comes to */
+    if (!b)
+        return;
+    b->whole = 1; /* what its leaves came to does not say what it comes to */
+    b->expires = 0;
 }
 
 static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
 {
-    struct route_query query = attempt_query(a, rcpt);
+    struct route_query query = attempt_query(a, i, rcpt);
+    struct qrcpt *r = &a->m->rcpts[i];
     struct route_expansion e;
     int err = route_expand(a->q->routes, &query, 0, &e);
+    int again = r->asked;
 
+    r->asked = 0;
     /* What was asked for may be forgotten again by the time that the rest is there: a walk keeps
      * it. */
-    if (err == -EINPROGRESS || (err == -EAGAIN && (a->asked || e.need_n == ROUTE_NEEDS_MAX)))
+    if (err == -EINPROGRESS || (err == -EAGAIN && (again || e.need_n == ROUTE_NEEDS_MAX)))
         walk_begin(a, i, rcpt);
     else if (err == -EAGAIN)
-        ask(a, &a->m->rcpts[i], &e);
+        ask(a, r, &e);
     else
         attempt_follow(a, i, rcpt, err, &e);
     route_expansion_done(&e);
 }
 
-static void expire(struct attempt *a, struct qrcpt *r, const char *rcpt)
+/* Of several places each that is left fails for itself: who they are is found out once more. */
+static void expire(struct attempt *a, size_t i, const char *rcpt)
 {
-    static const uint16_t expired[3] = { 4, 4, 7 };
-    struct queue *q = a->q;
-    struct qmsg *m = a->m;
-    struct qbranch *b = branch_get(q, m, (size_t)(r - m->rcpts));
-    char text[QUEUE_TEXT_MAX], age[32];
+    struct qrcpt *r = &a->m->rcpts[i];
+    struct qbranch *b = branch_get(a->q, a->m, i);
 
-    if (b && b->out) {
+    if (!b || b->whole) {
+        expire_whole(a, r, rcpt);
+    } else if (b->out) {
         await_leaves(r, b);
-        return;
+    } else {
+        b->expires = 1;
+        route_rcpt(a, i, rcpt);
     }
-    text_duration(*envelope_sender(m->env) ? q->config->queue.lifetime
-                                           : q->config->queue.bounce_lifetime,
-                  age, sizeof age);
-    snprintf(text, sizeof text, "not delivered within %s; the last try: %s%s%s", age,
-             r->remote ? r->remote : "", r->remote ? " said: " : "",
-             r->text ? r->text : "there was none");
-    q->expired++;
-    a->changed = 1;
-    if (b)
-        b->whole = 1;
-    rcpt_fail(q, m, r, rcpt, text, expired);
 }
 
 /* 1: something was done about it. */
@@ -560,12 +634,16 @@ static int route_due(struct attempt *a, size_t i, const char *rcpt)
     if (r->state != RCPT_WAITING || r->routed)
         return 0;
     if (r->next_try <= now && !(expired && r->tries)) {
+        struct qbranch *b = branch_get(a->q, a->m, i);
+
+        if (b)
+            b->expires = 0; /* it was let go meanwhile */
         route_rcpt(a, i, rcpt);
         return 1;
     }
     if (!expired)
         return 0;
-    expire(a, r, rcpt);
+    expire(a, i, rcpt);
     return 1;
 }
 

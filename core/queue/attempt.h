@@ -19,7 +19,7 @@ struct attempt { /* jobs made for one message in one go */
 void attempt_begin(struct attempt *a, struct queue *q, struct qmsg *m);
 void attempt_end(struct attempt *a); /* its jobs wait for their turn; msg_settled is to follow */
 
-struct route_query attempt_query(const struct attempt *a, const char *rcpt);
+struct route_query attempt_query(const struct attempt *a, size_t i, const char *rcpt);
 /* What came of a query for recipient i, other than -EAGAIN or -EINPROGRESS. */
 void attempt_follow(struct attempt *a, size_t i, const char *rcpt, int err,
                     const struct route_expansion *e);

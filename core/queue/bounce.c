@@ -267,7 +267,7 @@ static void hold_notice(struct queue *q, struct qmsg *m)
                  r->remote ? r->remote : "", r->remote ? " said: " : "",
                  r->text ? r->text : "no reason given");
         rcpt_text(q, r, text, status);
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        rcpt_hold(q, r, 0);
         log_event(POSTERN_LOG_ERROR, "queue", "bounce.held", "id=%s why=%s",
                   text_id(m->id, id, sizeof id), log_q(text));
     }

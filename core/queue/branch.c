@@ -140,19 +140,26 @@ static void leaf_becomes(struct qbranch *b, struct qleaf *leaf, enum leaf_state 
     b->failed += leaf->state == LEAF_FAILED;
 }
 
-void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const char *text,
-               const char *remote, int smtp, const uint16_t status[3])
+void leaf_said(struct queue *q, struct qleaf *leaf, const char *text, const char *remote, int smtp,
+               const uint16_t status[3])
 {
     char cut[QUEUE_TEXT_MAX];
+    const char *said =
+        text ? intern_ref(q->texts, postern_text_clean(text, strlen(text), cut, sizeof cut)) : NULL;
+    const char *by = intern_ref(q->texts, remote);
 
     intern_unref(q->texts, &leaf->text);
     intern_unref(q->texts, &leaf->remote);
-    if (!text)
-        text = "no reason given";
-    leaf->text = intern_ref(q->texts, postern_text_clean(text, strlen(text), cut, sizeof cut));
-    leaf->remote = intern_ref(q->texts, remote);
+    leaf->text = said;
+    leaf->remote = by;
     leaf->smtp = (uint8_t)smtp;
     memcpy(leaf->status, status, sizeof leaf->status);
+}
+
+void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const char *text,
+               const char *remote, int smtp, const uint16_t status[3])
+{
+    leaf_said(q, leaf, text ? text : "no reason given", remote, smtp, status);
     leaf_becomes(b, leaf, LEAF_FAILED);
 }
 
@@ -216,12 +223,22 @@ struct qbranch *branch_next_follower(struct queue *q, struct qmsg *m, struct qle
 void branch_begin(struct qbranch *b)
 {
     if (!b->goes_on) {
-        b->deferred = 0;
+        b->deferred = b->held = 0;
         b->attempt++;
     }
-    b->goes_on = b->put_off = b->held = 0;
+    b->goes_on = b->put_off = 0;
     b->next_try = 0;
     b->group = NULL;
+}
+
+void branch_put_off(struct qbranch *b, enum wait_reason reason, int64_t next_try)
+{
+    if (b->put_off && b->next_try <= next_try)
+        return;
+    b->put_off = 1;
+    b->next_try = next_try;
+    if (!b->deferred)
+        b->reason = (uint8_t)reason;
 }
 
 /* What was deferred while others were in line is not tried again when their turn comes. */
@@ -254,6 +271,21 @@ static void finish(struct queue *q, struct qrcpt *r, const struct qbranch *b)
     rcpt_set(q, r, find_state(b, LEAF_DELIVERED) ? RCPT_DELIVERED : RCPT_DONE, WAIT_NEW);
 }
 
+/* Only what is held is left. */
+static void hold(struct queue *q, struct qrcpt *r, const struct qbranch *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const struct qleaf *leaf = &b->v[i];
+
+        if (leaf->state != LEAF_NEW || !leaf->held || leaf->attempt != b->attempt)
+            continue;
+        rcpt_text(q, r, leaf->text, leaf->status);
+        rcpt_said(q, r, leaf->remote, leaf->smtp);
+        break;
+    }
+    rcpt_hold(q, r, b->held);
+}
+
 void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b)
 {
     struct qrcpt *r = &m->rcpts[b->index];
@@ -265,16 +297,16 @@ void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b)
     r->routed = ROUTED_NOT;
     if (b->goes_on && r->state == RCPT_WAITING)
         return; /* it is due */
-    b->goes_on = 0;
+    b->goes_on = b->expires = 0;
     if (r->state != RCPT_WAITING)
         return; /* an operator has decided otherwise meanwhile */
-    if (b->held) {
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
-    } else if (b->deferred) {
+    if (b->deferred) {
         rcpt_defer(q, r, b->reason, b->group);
     } else if (b->put_off) {
         rcpt_set(q, r, RCPT_WAITING, b->reason);
         r->next_try = b->next_try;
+    } else if (b->held) { /* the others are through */
+        hold(q, r, b);
     } else {
         finish(q, r, b);
     }

@@ -21,11 +21,12 @@ enum leaf_state {
 
 struct qleaf {
     const char *key, *shown; /* interned */
-    const char *text, *remote; /* interned; of the failure */
+    const char *text, *remote; /* interned; of the last try, or of the failure */
     const char *owner; /* interned: whom its failure is reported to; NULL: the sender */
     uint32_t    attempt; /* of the branch: its try was deferred in that one */
     uint16_t    status[3];
     uint8_t     state, smtp;
+    uint8_t     held; /* HOLD_*: by whom it was met on hold */
     /* Another recipient's leaf of that key is out: it gets what that one comes to. */
     uint8_t     follows;
     uint32_t    next; /* of those that follow the same one: 1 + its recipient; 0: the last */
@@ -41,11 +42,12 @@ struct qbranch { /* of one recipient */
     uint32_t attempt; /* counts; from 1 */
     uint8_t  goes_on; /* the attempt is not over when all are back: some leaves are not begun */
     /* What this attempt has come to for the leaves that are left: */
-    uint8_t deferred, put_off, held; /* the last try failed; it was none; a rule holds it */
+    uint8_t deferred, put_off; /* the last try failed; it was none */
+    uint8_t held;              /* HOLD_*: somebody holds it */
     uint8_t reason;                  /* enum wait_reason */
     const struct route_group *group; /* whose retry list counts; NULL: the queue's */
-    uint8_t whole;    /* it fails as a whole, whatever its leaves did: it expired, or is no alias
-                       * any more */
+    uint8_t expires;  /* nobody is served any more: whoever is left fails, each for himself */
+    uint8_t whole;    /* it fails as a whole, whatever its leaves did: it is no alias any more */
     int64_t next_try; /* for put_off */
 };
 
@@ -67,10 +69,15 @@ void branch_takes(struct queue *q, struct qmsg *m, struct qbranch *b, struct qle
 int  branch_shares(struct queue *q, struct qmsg *m, struct qbranch *b, struct qleaf *leaf);
 struct qbranch *branch_next_follower(struct queue *q, struct qmsg *m, struct qleaf *leaf,
                                      struct qleaf **ret);
+/* No try was made of a leaf: the next one is not before that time. The earliest counts. */
+void branch_put_off(struct qbranch *b, enum wait_reason reason, int64_t next_try);
 /* All that could be done now was begun, or a leaf has left its job: if nothing is out, that is what
  * the recipient has come to. */
 void branch_conclude(struct queue *q, struct qmsg *m, struct qbranch *b);
 
+/* What was said of it; text NULL: nothing. */
+void leaf_said(struct queue *q, struct qleaf *leaf, const char *text, const char *remote, int smtp,
+               const uint16_t status[3]);
 void leaf_fail(struct queue *q, struct qbranch *b, struct qleaf *leaf, const char *text,
                const char *remote, int smtp, const uint16_t status[3]);
 

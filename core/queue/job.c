@@ -117,6 +117,7 @@ void job_free(postern_job **pj)
     if (!j)
         return;
     *pj = NULL;
+    list_del(&j->early);
     for (size_t i = 0; i < j->n; i++)
         job_rcpt_done(j, &j->r[i]);
     intern_unref(j->queue->texts, &j->sender);
@@ -150,10 +151,7 @@ static struct qbranch *leave(struct queue *q, postern_job *j, const struct job_r
 static void put_off(struct queue *q, struct qmsg *m, struct qbranch *b, int64_t next_try,
                     enum wait_reason reason)
 {
-    b->put_off = 1;
-    b->reason = (uint8_t)reason;
-    if (next_try > b->next_try)
-        b->next_try = next_try;
+    branch_put_off(b, reason, next_try);
     branch_conclude(q, m, b);
 }
 
@@ -365,7 +363,7 @@ const char *queue_job_original(const postern_job *j, size_t i)
 
 int queue_job_released(const postern_job *j, size_t i)
 {
-    return i < j->n && j->msg->rcpts[j->r[i].index].released;
+    return i < j->n && (j->msg->rcpts[j->r[i].index].released & HOLD_TRANSPORT);
 }
 
 uint32_t queue_job_flags(const postern_job *j)
@@ -398,6 +396,18 @@ static void status_of(const struct postern_outcome *o, uint16_t ret[3])
     ret[0] = classes[o->fate];
 }
 
+/* Others may take as long as they are allowed to; until then a crash would repeat what was done. */
+static void settled_early(postern_job *j)
+{
+    struct queue *q = j->queue;
+
+    if (!list_empty(&j->early))
+        return;
+    j->early_at = loop_now(q->loop) + QUEUE_EARLY_USEC;
+    list_add_tail(&q->early, &j->early);
+    queue_kick(q);
+}
+
 void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
 {
     static const struct postern_outcome nonsense = {
@@ -427,8 +437,11 @@ void queue_job_settle(postern_job *j, size_t i, const struct postern_outcome *o)
     status_of(o, r->status);
     r->diagnostic = o->diagnostic ? mem_strdup(o->diagnostic) : NULL;
     r->remote = o->remote ? mem_strdup(o->remote) : NULL;
-    if (--j->unsettled)
+    if (--j->unsettled) {
+        settled_early(j);
         return;
+    }
+    list_del(&j->early);
     list_del(&j->link);
     list_add_tail(&j->queue->finished, &j->link);
     queue_kick(j->queue);

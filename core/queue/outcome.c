@@ -76,7 +76,7 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
     }
     keep_text(q, r, from);
     if (from->cause == POSTERN_CAUSE_HELD) {
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        rcpt_hold(q, r, HOLD_TRANSPORT);
         return;
     }
     rcpt_defer(q, r, reason_of(from), group_of(j));
@@ -88,28 +88,44 @@ static void settle_deferred(struct queue *q, postern_job *j, struct job_rcpt *fr
     spool_uncache(msg_spool(q, j->msg), j->msg->entry);
 }
 
+/* It is tried again, or when somebody lets it go. */
+static void leaf_put_back(struct queue *q, const postern_job *j, const struct job_rcpt *from,
+                          struct qbranch *b, struct qleaf *leaf)
+{
+    leaf->attempt = b->attempt;
+    leaf_said(q, leaf, from->diagnostic ? from->diagnostic : "no reason given", from->remote,
+              from->smtp, from->status);
+    if (from->cause == POSTERN_CAUSE_HELD) {
+        leaf->held |= HOLD_TRANSPORT;
+        b->held |= HOLD_TRANSPORT;
+        return;
+    }
+    b->deferred = 1;
+    b->reason = (uint8_t)reason_of(from);
+    b->group = group_of(j);
+}
+
 /* What a leaf has come to, for the recipient that stands for it. */
 static void take_outcome(struct queue *q, postern_job *j, const struct job_rcpt *from,
                          struct qbranch *b, struct qleaf *leaf)
 {
     struct qrcpt *r = &j->msg->rcpts[b->index];
-    /* What is said of the recipient is why it waits, or who holds it. */
-    int silent = r->state != RCPT_WAITING || b->held;
+    /* What is said of the recipient is why it waits, or, since the last, who holds it. */
+    int silent = r->state != RCPT_WAITING;
 
     if (from->fate == POSTERN_DELIVERED) {
         if (!silent && !b->deferred)
             keep_text(q, r, from);
+        leaf_said(q, leaf, NULL, NULL, 0, from->status);
         leaf->state = LEAF_DELIVERED;
     } else if (from->fate == POSTERN_FAILED) {
         leaf_fail(q, b, leaf, from->diagnostic, from->remote, from->smtp, from->status);
-    } else {
-        b->held |= !j->stopped && from->cause == POSTERN_CAUSE_HELD;
-        b->deferred |= !j->stopped && from->cause != POSTERN_CAUSE_HELD;
-        b->put_off |= j->stopped;
-        b->reason = (uint8_t)reason_of(from);
-        b->group = group_of(j);
+    } else if (j->stopped) {
         leaf->attempt = b->attempt;
-        if (!silent && !j->stopped)
+        branch_put_off(b, WAIT_BACKOFF, 0);
+    } else {
+        leaf_put_back(q, j, from, b, leaf);
+        if (!silent && (!b->deferred || from->cause != POSTERN_CAUSE_HELD))
             keep_text(q, r, from);
     }
 }
@@ -150,8 +166,12 @@ static void settle_leaf(struct queue *q, postern_job *j, struct job_rcpt *from, 
 static void settle_one(struct queue *q, postern_job *j, struct job_rcpt *from)
 {
     struct qrcpt *r = &j->msg->rcpts[from->index];
-    struct qbranch *b = from->leaf ? branch_get(q, j->msg, from->index) : NULL;
+    struct qbranch *b;
 
+    if (!from->settled || from->recorded)
+        return;
+    from->recorded = 1;
+    b = from->leaf ? branch_get(q, j->msg, from->index) : NULL;
     if (b) {
         settle_leaf(q, j, from, b);
         return;
@@ -203,6 +223,14 @@ static void judge_dest(struct queue *q, postern_job *j)
                   : wall->cause == POSTERN_CAUSE_PLUGIN ? WAIT_PLUGIN
                                                         : WAIT_HOST_DEAD,
               text);
+}
+
+void job_record(struct queue *q, postern_job *j)
+{
+    for (size_t i = 0; i < j->n; i++)
+        settle_one(q, j, &j->r[i]);
+    j->again = 0; /* who is deferred later waits as long as these */
+    msg_settled(q, j->msg, 1);
 }
 
 void job_finish(struct queue *q, postern_job *j)

@@ -23,12 +23,18 @@
 #define QUEUE_BULK_JOBS    500u  /* of one of them at a time */
 #define QUEUE_BULK_STEP    2000u /* of its recipients are routed in one turn */
 #define QUEUE_TEXT_MAX     1000u
+/* Who is settled waits for the others of his job to be, so that one write does for all: so long. */
+#define QUEUE_EARLY_USEC   1000000
 #define WAIT_REASONS       10
 #define QUEUE_SPOOLS       64u
 
 /* Not at all; in a job, waiting or in flight; parked at a destination; something is asked that its
  * route depends on; or it stands for a great many, who are looked at step by step (walk.c). */
 enum rcpt_routed { ROUTED_NOT, ROUTED_JOB, ROUTED_PARKED, ROUTED_ASKING, ROUTED_WALKING };
+
+/* Who holds: one's word is not the other's, so a release counts for whoever held it. */
+#define HOLD_RULE      1u
+#define HOLD_TRANSPORT 2u
 
 struct qrcpt {
     int64_t     next_try; /* monotonic usec */
@@ -41,7 +47,9 @@ struct qrcpt {
     uint8_t     reason; /* enum wait_reason */
     uint8_t     routed; /* enum rcpt_routed */
     uint8_t     smtp : 1;     /* text is an SMTP reply */
-    uint8_t     released : 1; /* it was on hold, and an operator let it go */
+    uint8_t     asked : 1;    /* of this attempt: who was asked has answered, if only in part */
+    uint8_t     held : 2;     /* HOLD_*: whose hold it is on; 0: an operator's, or for safety */
+    uint8_t     released : 2; /* HOLD_*: an operator let it go from theirs, once and for all */
     uint32_t    tried;  /* when last, wall clock in seconds; 0: never */
 };
 
@@ -101,7 +109,7 @@ struct qbulk { /* beside a message to many */
 
 struct job_rcpt {
     uint32_t    index; /* in the message */
-    uint8_t     settled;
+    uint8_t     settled, recorded; /* by the transport; and what came of it, in the message */
     uint8_t     fate, cause, smtp;
     uint16_t    status[3];
     const char *rcpt; /* the envelope's own */
@@ -113,6 +121,8 @@ struct job_rcpt {
 
 struct postern_job {
     struct list                   link; /* in dest.waiting, queue.flying or queue.finished */
+    struct list                   early; /* in queue.early: some are settled, and not recorded */
+    int64_t                       early_at; /* when they will be */
     struct queue                 *queue;
     struct qmsg                  *msg;
     struct qdest                 *dest;
@@ -180,6 +190,7 @@ struct queue {
     struct list parking; /* likewise: those where something is parked */
 
     struct list flying, finished; /* jobs; flying by start, so by deadline */
+    struct list early;            /* of flying: what is settled is to be recorded, by early_at */
     size_t      in_flight;
     struct list bounces; /* DSNs being written */
     int64_t     turn;    /* whose work is counted here: */
@@ -206,6 +217,8 @@ void msg_schedule(struct queue *q, struct qmsg *m);             /* its place in 
 void msg_settled(struct queue *q, struct qmsg *m, int changed); /* after recipients changed */
 int  msg_is_over(const struct qmsg *m);
 void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wait_reason reason);
+/* On hold; by: HOLD_*, or 0. Its text says why. */
+void rcpt_hold(struct queue *q, struct qrcpt *r, unsigned by);
 /* What was last said of it: our own words, or a peer's (remote, smtp). */
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3]);
 void rcpt_said(struct queue *q, struct qrcpt *r, const char *remote, int smtp);
@@ -268,6 +281,7 @@ void         job_take_back(struct queue *q, postern_job *j, const char *why);
 
 /* outcome.c */
 void job_finish(struct queue *q, postern_job *j); /* every recipient is settled */
+void job_record(struct queue *q, postern_job *j); /* some are, and others let wait for themselves */
 void rcpt_fail(struct queue *q, struct qmsg *m, struct qrcpt *r, const char *rcpt,
                const char *text, const uint16_t status[3]);
 

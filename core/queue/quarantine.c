@@ -57,7 +57,7 @@ static void hold_all(struct queue *q, struct qmsg *m, const char *why)
         if (r->state != RCPT_WAITING || r->routed)
             continue;
         rcpt_text(q, r, why, held);
-        rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+        rcpt_hold(q, r, 0);
         changed = 1;
     }
     if (!changed)

@@ -87,6 +87,7 @@ int queue_new(const struct queue_setup *setup, struct queue **ret)
     list_add_tail(&q->adoptions, &q->own.link);
     list_init(&q->flying);
     list_init(&q->finished);
+    list_init(&q->early);
     list_init(&q->bounces);
     q->work.run = queue_work;
     q->work.ctx = q;
@@ -214,6 +215,12 @@ void rcpt_set(struct queue *q, struct qrcpt *r, enum rcpt_status state, enum wai
     r->state = (uint8_t)state;
     r->reason = (uint8_t)reason;
     q->waiting_by[r->reason] += (uint64_t)waits;
+}
+
+void rcpt_hold(struct queue *q, struct qrcpt *r, unsigned by)
+{
+    rcpt_set(q, r, RCPT_HELD, WAIT_HELD);
+    r->held = by & 3u;
 }
 
 void rcpt_text(struct queue *q, struct qrcpt *r, const char *text, const uint16_t status[3])
@@ -449,6 +456,12 @@ static void arm(struct queue *q)
         if (j->deadline < at)
             at = j->deadline;
     }
+    if (!list_empty(&q->early)) {
+        const postern_job *j = CONTAINER(q->early.next, postern_job, early);
+
+        if (j->early_at < at)
+            at = j->early_at;
+    }
     if ((q->turn_started >= QUEUE_STARTS_PER_TURN && !list_empty(&q->ready)) || park_ready(q) ||
         walk_ready(q))
         at = now; /* enough for this turn */
@@ -471,6 +484,18 @@ static void route_due(struct queue *q)
         q->turn_routed++;
         heap_remove(&q->due, top);
         msg_route(q, CONTAINER(top, struct qmsg, due));
+    }
+}
+
+static void record_early(struct queue *q)
+{
+    while (!list_empty(&q->early)) {
+        postern_job *j = CONTAINER(q->early.next, postern_job, early);
+
+        if (j->early_at > loop_now(q->loop))
+            return;
+        list_del(&j->early);
+        job_record(q, j);
     }
 }
 
@@ -501,6 +526,7 @@ static void queue_work(void *ctx)
     }
     while ((n = list_pop(&q->finished)))
         job_finish(q, CONTAINER(n, postern_job, link));
+    record_early(q);
     if (q->running) {
         park_work(q);
         walk_work(q);

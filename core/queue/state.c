@@ -21,7 +21,8 @@
 #define STATE_BRANCHED 3u /* the same, and behind it the leaves of recipients that have several */
 #define STATE_RUNS     4u /* recipients that are alike are written once */
 #define RCPT_SMTP      1u /* flags of a recipient */
-#define RCPT_RELEASED  2u
+#define RCPT_HELD_BY   1  /* shifts of HOLD_* */
+#define RCPT_RELEASED  3
 #define NEXT_TRY_MAX \
     ((int64_t)30 * 86400 * 1000000)        /* a stored time further off is a broken clock's */
 #define GAP_MAX ((int64_t)86400 * 1000000) /* what the wall clock alone can make a message older */
@@ -65,14 +66,17 @@ static int alike(const struct qrcpt *a, const struct qrcpt *b)
     return a->next_try == b->next_try && a->text == b->text && a->remote == b->remote &&
         a->decision == b->decision && !memcmp(a->status, b->status, sizeof a->status) &&
         a->tries == b->tries && a->state == b->state && a->reason == b->reason &&
-        a->smtp == b->smtp && a->released == b->released && a->tried == b->tried;
+        a->smtp == b->smtp && a->held == b->held && a->released == b->released &&
+        a->tried == b->tried;
 }
 
 static void rcpt_encode(const struct qrcpt *r, int64_t to_wall, struct buf *out)
 {
     buf_put_u8(out, r->state);
     buf_put_u8(out, r->reason);
-    buf_put_u8(out, (uint8_t)(r->smtp * RCPT_SMTP | r->released * RCPT_RELEASED));
+    buf_put_u8(out,
+               (uint8_t)(r->smtp * RCPT_SMTP | (unsigned)r->held << RCPT_HELD_BY |
+                         (unsigned)r->released << RCPT_RELEASED));
     buf_put_u16(out, r->tries);
     for (int k = 0; k < 3; k++)
         buf_put_u16(out, r->status[k]);
@@ -128,7 +132,8 @@ static void rcpt_decode(struct queue *q, struct qrcpt *r, struct rd *in, int64_t
     int64_t next;
 
     r->smtp = (flags & RCPT_SMTP) != 0;
-    r->released = (flags & RCPT_RELEASED) != 0;
+    r->held = flags >> RCPT_HELD_BY & 3u;
+    r->released = flags >> RCPT_RELEASED & 3u;
     r->tries = rd_u16(in);
     for (int k = 0; k < 3; k++)
         r->status[k] = rd_u16(in);
@@ -187,6 +192,7 @@ static void rcpt_repeat(struct queue *q, const struct qrcpt *from, struct qrcpt 
         to->tries = from->tries;
         to->tried = from->tried;
         to->smtp = from->smtp;
+        to->held = from->held;
         to->released = from->released;
         to->text = intern_ref(q->texts, from->text);
         to->remote = intern_ref(q->texts, from->remote);

@@ -28,7 +28,7 @@ struct qwalk {
 
 void walk_begin(struct attempt *a, size_t i, const char *rcpt)
 {
-    struct route_query query = attempt_query(a, rcpt);
+    struct route_query query = attempt_query(a, i, rcpt);
     struct queue *q = a->q;
     struct qwalk *w = mem_zalloc(sizeof *w);
 

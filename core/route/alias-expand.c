@@ -21,6 +21,7 @@ struct node {
     const char *text;  /* with its domain */
     const char *owner; /* the nearest list's, or NULL */
     const char *file;  /* of the alias that named it */
+    const char *alias; /* what it was looked up as, without a folder; NULL: it is none */
     uint32_t line, parent, depth;
     unsigned flags;  /* ALIAS_UNQUALIFIED */
     unsigned known;  /* of directories: see alias_directory */
@@ -245,6 +246,71 @@ static int is_self(const struct current *c, const struct route_address *a)
         strcmp(a->domain, c->address.domain) == 0;
 }
 
+/* Is the member of a list the list? By its name it is that in all local domains. */
+static int is_list_itself(const struct alias_walk *x, const struct current *c,
+                          const struct route_address *a)
+{
+    struct alias_answer again;
+    struct alias_query q = {
+        .local = a->local,
+        .local_len = a->local_len,
+        .domain = a->domain,
+        .local_domain =
+            !a->parsed.domain || x->how.domain(x->how.ctx, a->domain) & ALIAS_DOMAIN_LOCAL,
+    };
+
+    if (a->local_len != own_len(c) || memcmp(a->local, c->address.local, a->local_len))
+        return 0;
+    return is_self(c, a) ||
+        (c->answer.how != ALIAS_BY_ADDRESS && alias_lookup(x->how.set, &q, &again) > 0 &&
+         again.how == c->answer.how && again.line == c->answer.line &&
+         !strcmp(again.file, c->answer.file));
+}
+
+/* Does the alias name a folder of itself, and is this the address of that? */
+static int is_own_folder(const struct current *c, const struct route_address *a)
+{
+    return c->answer.folder_at && a->local_len == c->address.local_len &&
+        !memcmp(a->local, c->address.local, a->local_len) &&
+        strcmp(a->domain, c->address.domain) == 0;
+}
+
+/* A name is the same alias in all domains. */
+static const char *alias_domain_of(const struct current *c)
+{
+    return c->answer.how == ALIAS_BY_ADDRESS ? c->address.domain : "";
+}
+
+/* The alias that named the node is the one that it would be once more, but for the folder. */
+static int is_folder_of_parent(const struct alias_walk *x, const struct current *c)
+{
+    const struct node *node = &x->nodes[c->index];
+    const char *parent = node->parent == NOBODY ? NULL : x->nodes[node->parent].alias;
+    size_t len = own_len(c);
+
+    return parent && c->answer.folder_at && !strncmp(parent, c->address.local, len) &&
+        parent[len] == '@' && !strcmp(parent + len + 1, alias_domain_of(c));
+}
+
+static void add_own_folder(struct alias_walk *x, const struct current *c, const char *file,
+                           uint32_t line)
+{
+    char quoted[2 * POSTERN_LOCAL_MAX + 3];
+    char *key AUTO_FREE = mem_printf("%s@%s", c->address.local, c->address.domain);
+    struct alias_leaf *leaf;
+
+    if (postern_address_quote(c->address.local, own_len(c), quoted, sizeof quoted) < 0 ||
+        seen_leaf(x, ALIAS_LOCAL, key, strlen(key)))
+        return;
+    leaf = add_node_leaf(x, c->index, ALIAS_LOCAL);
+    leaf->text = arena_printf(x->arena, "%s@%s", quoted, c->address.domain);
+    leaf->len = strlen(leaf->text);
+    leaf->folder = arena_strdup(x->arena, c->address.local + c->answer.folder_at);
+    leaf->owner = c->owner;
+    leaf->file = file;
+    leaf->line = line;
+}
+
 static const char *full_text(struct alias_walk *x, const struct route_address *a, const char *text)
 {
     return a->parsed.domain ? arena_strdup(x->arena, text)
@@ -261,8 +327,14 @@ static void add_address(struct alias_walk *x, const struct current *c, const str
 
     if (route_address_init(&a, t->text, x->how.hostname, &why) < 0)
         return; /* the reader took it: cannot be */
+    if ((c->include.kind || c->answer.members) && is_list_itself(x, c, &a))
+        return; /* no list is its own member */
     if (is_self(c, &a)) {
         add_local(x, c, &self, a.local, a.local_len);
+        return;
+    }
+    if (is_own_folder(c, &a)) {
+        add_own_folder(x, c, t->file, t->line);
         return;
     }
     node.flags = a.parsed.domain ? 0 : ALIAS_UNQUALIFIED;
@@ -422,6 +494,15 @@ static void open_targets(struct alias_walk *x, struct current *c)
         x->out.file = arena_strdup(x->arena, c->answer.file);
         x->out.line = c->answer.line;
     }
+    if (is_folder_of_parent(x, c)) {
+        c->owner = x->nodes[c->index].owner;
+        add_own_folder(x, c, x->nodes[c->index].file, x->nodes[c->index].line);
+        close_node(x);
+        return;
+    }
+    if (alias_subaddress(x->cfg))
+        x->nodes[c->index].alias = arena_printf(x->arena, "%.*s@%s", (int)own_len(c),
+                                                c->address.local, alias_domain_of(c));
     c->owner = owner_of(x, c);
     c->before = x->out.n + x->out.duplicates;
     if (c->answer.list && x->how.keep_lists && keep_list(x, c))

@@ -189,7 +189,7 @@ static int add_list(struct alias_reader *r, const char *at, json_t *object)
     if (r->personal)
         return alias_error(r, at, "found a mailing list: personal aliases may hold none");
     n = add_string(r, at, json_object_get(object, "owner"), "\"owner\" with an address",
-                   alias_add_address);
+                   alias_add_owner);
     if (n < 0)
         return n;
     if (!members)

@@ -59,6 +59,10 @@ static int read_members(struct alias_reader *r, const struct line *l, int dis)
         tell_mended(r, at, &m, dis);
         if (!more)
             return 0;
+        if (m.notes & POSTERN_MEMBER_SPECIAL) {
+            alias_warn(r, at, "found \"%s\", expected an address: passed over", m.address);
+            continue;
+        }
         if (dis && n == 1)
             alias_warn(r, at, "found several addresses, expected one a line: taken apart");
         if (begin_member(r, at) < 0 || alias_add_address(r, at, m.address, m.address_len) < 0)

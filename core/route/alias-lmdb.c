@@ -20,6 +20,7 @@
 struct entry { /* places in build.bytes; the value is behind the key */
     size_t at;
     uint32_t key_len, value_len;
+    int made; /* of a list's owner: no alias of a file */
 };
 struct build {
     const struct config_aliases *cfg;
@@ -192,7 +193,7 @@ static int add_values(struct build *b, const struct alias_record *rec)
         p = alias_map_target(p, &t);
         if (i == 0 && rec->flags & ALIAS_RECORD_LIST) {
             buf_adds(&b->bytes, "::");
-                }
+        }
         r = add_target(b, &t, rec->line, &count);
     }
     return r;
@@ -232,7 +233,7 @@ static int add_entry(struct build *b, const struct alias_record *rec)
 static void add_owner(struct build *b, const struct alias_key *list, const char *before,
                       const char *after, const char *owner)
 {
-    struct entry e = { .at = b->bytes.len };
+    struct entry e = { .at = b->bytes.len, .made = 1 };
     char local[POSTERN_LOCAL_MAX + 16];
     struct alias_key k;
     int n = snprintf(local, sizeof local, "%s%.*s%s", before, (int)list->local_len, list->v, after);
@@ -306,6 +307,15 @@ static int compare(const void *a, const void *b, void *ctx)
     return r ? r : x->at < y->at ? -1 : 1;
 }
 
+static size_t count_aliases(const struct build *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        n += !b->v[i].made;
+    return n;
+}
+
 static void sort_entries(struct build *b)
 {
     size_t kept = 0;
@@ -335,7 +345,7 @@ static int put_all(const struct build *b, MDB_txn *txn, MDB_dbi dbi)
 {
     char meta[64];
     MDB_val key = { ALIAS_LMDB_META_LEN, (void *)ALIAS_LMDB_META };
-    int n = snprintf(meta, sizeof meta, "%s%c%zu", ALIAS_LMDB_VERSION, 0, b->n), r;
+    int n = snprintf(meta, sizeof meta, "%s%c%zu", ALIAS_LMDB_VERSION, 0, count_aliases(b)), r;
     MDB_val value = { (size_t)n + 1, meta };
 
     r = mdb_put(txn, dbi, &key, &value, MDB_APPEND);
@@ -438,7 +448,7 @@ int alias_lmdb_build(const struct config_aliases *cfg, const struct config_alias
         r = replace(&b, path);
     }
     if (!r)
-        *ret_count = b.n;
+        *ret_count = count_aliases(&b);
     buf_free(&b.bytes);
     free(b.v);
     return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "address/utf8.h"
+#include "config/engine.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/text.h"
@@ -43,20 +44,34 @@ void alias_skip_line(struct alias_reader *r)
 
 /* --- complaints --- */
 
-__attribute__((format(printf, 4, 0))) static void complain(const struct alias_reader *r,
-                                                           struct config_errors *e, const char *at,
-                                                           const char *fmt, va_list ap)
+#define COLUMN_MAX 65536u /* bytes of a line that are counted to say where in it something is */
+
+/* "file:line:column", or without a column what is far out in a line that no editor shows. */
+static char *place_of(const struct alias_reader *r, const char *at)
 {
     uint32_t line = r->line, column = 1;
-    char *where AUTO_FREE = NULL, *what AUTO_FREE = NULL;
     const char *p;
 
     /* Readers complain of what they have seen: at is behind r->p, by a few lines at most. */
     for (p = at; p < r->p; p++)
         line -= *p == '\n';
-    for (p = at; p > r->start && p[-1] != '\n'; p--)
+    for (p = at; p > r->start && p[-1] != '\n'; p--) {
+        if (at - p == COLUMN_MAX)
+            return mem_printf("%s:%u", r->file, line);
         column += ((unsigned char)p[-1] & 0xc0) != 0x80;
-    where = mem_printf("%s:%u:%u", r->file, line, column);
+    }
+    return mem_printf("%s:%u:%u", r->file, line, column);
+}
+
+__attribute__((format(printf, 4, 0))) static void complain(const struct alias_reader *r,
+                                                           struct config_errors *e, const char *at,
+                                                           const char *fmt, va_list ap)
+{
+    char *where AUTO_FREE = NULL, *what AUTO_FREE = NULL;
+
+    if (e->n > CONFIG_ERRORS_MAX) /* it would not be shown: spare the counting */
+        return;
+    where = place_of(r, at);
     if (vasprintf(&what, fmt, ap) < 0)
         what = NULL;
     config_error(e, where, r->inside, "%s", what ? what : "");
@@ -137,7 +152,10 @@ static size_t without_jacket(const char *text, size_t len, char *buf, size_t siz
 {
     int n = -1;
 
-    if (len > 5 && text_ncasecmp(text, "SMTP%", 5) == 0)
+    /* The others are user%host, where they have no quotes. */
+    if (len > 5 &&
+        (text_ncasecmp(text, "SMTP%", 5) == 0 || text_ncasecmp(text, "IN%\"", 4) == 0 ||
+         text_ncasecmp(text, "MX%\"", 4) == 0))
         n = postern_address_unjacket(NULL, text, len, buf, size, NULL);
     return n > 0 ? (size_t)n : 0;
 }
@@ -162,6 +180,14 @@ int alias_add_address(struct alias_reader *r, const char *at, const char *text, 
     return add(r, at, ALIAS_ADDRESS, 0, text, len);
 }
 
+int alias_add_owner(struct alias_reader *r, const char *at, const char *text, size_t len)
+{
+    if (len && strchr("*_<|>", *text) && !memchr(text, '@', len))
+        return alias_error(r, at, "found \"%.*s\", expected the address of the list's owner",
+                           (int)len, text);
+    return alias_add_address(r, at, text, len);
+}
+
 int alias_add_local(struct alias_reader *r, const char *at, const char *text, size_t len)
 {
     struct postern_address a = { .size = sizeof a };
@@ -176,15 +202,18 @@ int alias_add_local(struct alias_reader *r, const char *at, const char *text, si
 
 size_t alias_strip_version(struct alias_reader *r, const char *at, const char *text, size_t len)
 {
-    size_t n = len;
+    size_t left = len;
 
-    while (n && (text[n - 1] >= '0' && text[n - 1] <= '9'))
-        n--;
-    if (!n || text[n - 1] != ';')
-        return len;
-    alias_warn(r, at, "the version \"%.*s\" of a file is left out", (int)(len - n + 1),
-               text + n - 1);
-    return n - 1;
+    for (size_t n = len;; left = --n) { /* what is left may have one again */
+        while (n && (text[n - 1] >= '0' && text[n - 1] <= '9'))
+            n--;
+        if (!n || text[n - 1] != ';')
+            break;
+    }
+    if (left < len)
+        alias_warn(r, at, "the version \"%.*s\" of a file is left out", (int)(len - left),
+                   text + left);
+    return left;
 }
 
 int alias_add_special(struct alias_reader *r, const char *at, enum alias_kind kind, unsigned flags,
@@ -210,7 +239,7 @@ int alias_add_special(struct alias_reader *r, const char *at, enum alias_kind ki
     }
     if (kind != ALIAS_PIPE)
         len = alias_strip_version(r, at, text, len);
-    if (!len)
+    if (!len || (kind == ALIAS_FILE && *text == '>')) /* that would be a mark, when it is printed */
         return alias_error(r, at, "expected the name of %s", what[kind]);
     return add(r, at, kind, flags, text, len);
 }

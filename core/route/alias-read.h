@@ -59,6 +59,8 @@ char *alias_found(const struct alias_reader *r, char *buf, size_t size);
 int alias_begin(struct alias_reader *r, const char *at, const char *text, size_t len,
                 unsigned flags);
 int alias_add_address(struct alias_reader *r, const char *at, const char *text, size_t len);
+/* Of a list: what comes back to it has to have somewhere to go. */
+int alias_add_owner(struct alias_reader *r, const char *at, const char *text, size_t len);
 int alias_add_local(struct alias_reader *r, const char *at, const char *text, size_t len);
 /* PIPE, FILE or INCLUDE; "<", "|" and the like taken off. */
 int alias_add_special(struct alias_reader *r, const char *at, enum alias_kind kind, unsigned flags,

@@ -107,29 +107,47 @@ static int expect_end(struct alias_reader *r, const char *what)
 
 /* --- targets --- */
 
+static int is_jacket(const struct word *w)
+{
+    static const char *const names[] = { "SMTP%", "IN%", "MX%" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strlen(names[i]) == w->len && !text_ncasecmp(w->text, names[i], w->len))
+            return 1;
+    }
+    return 0;
+}
+
 /* SMTP%"bob@example.org": the quotes are no string's, but the jacket's. Those of a string leave it
  * as SMTP%"bob@example.org", too. */
 static int read_jacket(struct alias_reader *r, struct word *w)
 {
     int n;
+    size_t start = w->len + 1;
+    int tripled;
 
     w->text[w->len++] = '"';
     n = read_quoted(r, w);
-    if (n == 0 && w->len == ALIAS_TEXT_MAX)
+    tripled = n == 0 && w->len > start + 1 && w->text[start] == '"' && w->text[w->len - 1] == '"';
+    if (n == 0 && w->len + 3 > ALIAS_TEXT_MAX)
         n = too_long(r, w);
-    if (n == 0) {
-        w->text[w->len++] = '"';
-        w->text[w->len] = '\0';
+    if (n < 0)
+        return n;
+    if (tripled) { /* both were read as one of two */
+        memmove(w->text + start + 1, w->text + start, w->len - start);
+        w->text[++w->len] = '"';
+        w->len++;
     }
-    return n;
+    w->text[w->len++] = '"';
+    w->text[w->len] = '\0';
+    return 0;
 }
 
 static int read_target(struct alias_reader *r, struct word *w)
 {
     int n = read_word(r, " \t\n,;:\"", w);
 
-    if (n == 0 && !w->quoted && r->p < r->end && *r->p == '"' && w->len == 5 &&
-        text_casecmp(w->text, "SMTP%") == 0)
+    if (n == 0 && !w->quoted && r->p < r->end && *r->p == '"' && is_jacket(w))
         n = read_jacket(r, w);
     if (n < 0)
         return n;
@@ -210,7 +228,7 @@ static int read_list(struct alias_reader *r, struct word *w)
     skip(r);
     n = read_word(r, " \t\n,;:", w);
     if (!n)
-        n = w->len ? alias_add_address(r, w->at, w->text, w->len)
+        n = w->len ? alias_add_owner(r, w->at, w->text, w->len)
                    : expect_end(r, "the address of the list's owner");
     if (n < 0)
         return n;

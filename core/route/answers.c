@@ -17,7 +17,7 @@ struct entry {
     char *text; /* why, or addresses */
     struct alias_source *source;
     size_t key_len;
-    char key[]; /* kind, directory, NUL, key */
+    char key[]; /* route_need_key */
 };
 
 struct route_answers {
@@ -69,11 +69,17 @@ void route_answers_free(struct route_answers **pa)
     free(a);
 }
 
-/* No directory's name has a ':' in it. */
+/* No directory's name has a ':' in it; of the others the lengths say where they end. */
+void route_need_key(const struct route_need *n, struct buf *out)
+{
+    buf_printf(out, "%u:%s:%zu:%zu:%s%s%s", n->kind, n->source, strlen(n->key), strlen(n->local),
+               n->key, n->local, n->domain);
+}
+
 static const char *key_of(struct route_answers *a, const struct route_need *n)
 {
     buf_clear(&a->key);
-    buf_printf(&a->key, "%u:%s:%s", n->kind, n->source, n->key);
+    route_need_key(n, &a->key);
     return a->key.data;
 }
 

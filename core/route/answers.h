@@ -27,6 +27,10 @@ static inline struct route_need route_need_addresses(const char *domain)
     return (struct route_need){ ROUTE_NEED_ADDRESSES, "dns", domain, "", domain };
 }
 
+/* Adds to out what tells one question from another: all that the directory is asked, with the case
+ * of the letters, for it may go by any of that. */
+void route_need_key(const struct route_need *n, struct buf *out);
+
 struct route_answers;
 struct route_answers *route_answers_new(const struct config_lookups *cfg);
 void                  route_answers_free(struct route_answers **a);

@@ -96,6 +96,8 @@ json_t *route_expansion_json(const struct route_query *q, const struct route_exp
         return j;
     }
     j = route_explain_json(q, &e->first, &e->trace);
+    /* It is what led to the alias; nothing goes there. */
+    json_object_set_new(json_object_get(j, "decision"), "replaced_by", json_string("alias"));
     add_asked(j, e);
     alias = json_object();
     json_object_set_new(alias, "file", route_text_json(e->alias_file));

@@ -18,6 +18,7 @@ struct expansion { /* one call */
     struct route_query instead; /* of mail for an unknown user */
     int is_instead;
     int is_fixed; /* the sender has no say in who gets it instead */
+    unsigned within_instead; /* likewise of mail for somebody an alias names */
     struct map *keys; /* of the leaves, and of where rules led from them */
     size_t budget;
     int result;                        /* of the step before */

@@ -358,7 +358,7 @@ static int judge_user(struct expansion *x, struct route_leaf *leaf)
     };
     int r;
 
-    if (!is_delivery(x, d) || x->is_instead)
+    if (!is_delivery(x, d) || x->is_instead || x->within_instead)
         return 0;
     if (!x->out->arena)
         u.arena = x->out->arena = arena_new();
@@ -382,24 +382,6 @@ static int decide(struct expansion *x, struct route_leaf *leaf)
     int r = route_decide(x->t, &leaf->query, &leaf->decision, x->trace ? &leaf->trace : NULL);
 
     return r == -EAGAIN ? expansion_take_addresses(x, leaf->decision.domain) : 0;
-}
-
-/* The user whom an alias names is unknown: the table says where his mail goes instead. */
-static int decide_instead(struct expansion *x, struct route_leaf *leaf)
-{
-    char *instead = route_user_instead(x->t, &leaf->decision, NULL);
-
-    leaf->query.rcpt = expansion_text(x, instead);
-    free(instead);
-    expansion_leaf_done(leaf);
-    return decide(x, leaf);
-}
-
-static int finish_leaf(struct expansion *x, size_t i)
-{
-    int r = judge_user(x, &x->out->leaves[i]);
-
-    return r == -ENOENT ? decide_instead(x, &x->out->leaves[i]) : r;
 }
 
 /* An address as addresses are compared. */
@@ -460,6 +442,7 @@ static struct route_leaf *address_leaf(struct expansion *x, const struct alias_l
     leaf->sender = owner_in(x, from);
     leaf->query.sender = x->q->sender;
     leaf->query.ingress = x->q->ingress;
+    leaf->query.released = x->q->released;
     leaf->query.keep_local = from->kind == ALIAS_LOCAL;
     return leaf;
 }
@@ -484,6 +467,40 @@ static int follow_rule(struct expansion *x, const struct alias_leaf *from)
     }
     expansion_leaf_done(&kept);
     return r;
+}
+
+/* The last leaf is a user whom an alias names, and whom nobody knows: who gets his mail instead may
+ * be an alias, or get that of others already. As for a recipient, nobody is asked about him. */
+static int decide_instead(struct expansion *x, const struct alias_leaf *from)
+{
+    struct route_leaf *leaf = &x->out->leaves[x->out->n - 1];
+    char *instead = route_user_instead(x->t, &leaf->decision, NULL);
+    int r;
+
+    leaf->query.rcpt = expansion_text(x, instead);
+    free(instead);
+    expansion_leaf_done(leaf);
+    r = decide(x, leaf);
+    if (r < 0 || !leaf->decision.rule)
+        return r;
+    if (has_leaf(x, address_key(x, leaf->decision.rcpt))) {
+        expansion_leaf_done(&x->out->leaves[--x->out->n]);
+        return 0;
+    }
+    if (!expansion_is_ours(x, &leaf->decision))
+        return 0;
+    x->within_instead++;
+    r = follow_rule(x, from);
+    x->within_instead--;
+    return r == 1 ? 0 : r;
+}
+
+/* The last leaf goes where the table says, if a user has to be known for that and is. */
+static int finish_leaf(struct expansion *x, const struct alias_leaf *from)
+{
+    int r = judge_user(x, &x->out->leaves[x->out->n - 1]);
+
+    return r == -ENOENT ? decide_instead(x, from) : r;
 }
 
 /* That its domain is ours was not known when it was looked for among the aliases. */
@@ -511,14 +528,14 @@ static int add_address(struct expansion *x, const struct alias_leaf *from)
     to = address_key(x, leaf->decision.rcpt);
     led = strcmp(to, plain) != 0;
     if (from->kind == ALIAS_LOCAL || (!led && !is_ours_now(x, leaf)))
-        return finish_leaf(x, x->out->n - 1);
+        return finish_leaf(x, from);
     r = expansion_is_ours(x, &leaf->decision) ? follow_rule(x, from) : 1;
     if (r == 1 && led && x->out->leaves[x->out->n - 1].decision.action == ROUTE_TRANSPORT &&
         has_leaf(x, to)) {
         expansion_leaf_done(&x->out->leaves[--x->out->n]);
         return 0;
     }
-    return r == 1 ? finish_leaf(x, x->out->n - 1) : r;
+    return r == 1 ? finish_leaf(x, from) : r;
 }
 
 static int domain_kind(void *ctx, const char *domain)
@@ -631,9 +648,11 @@ void expansion_leaves_done(struct route_expansion *e)
     e->n = 0;
 }
 
+/* Not a circle, where each address comes up once: the limit is what has to be mended, and the mail
+ * waits for that. */
 void expansion_too_many(struct expansion *x)
 {
-    static const uint16_t status[3] = { 5, 4, 6 };
+    static const uint16_t later[3] = { 4, 3, 5 };
     struct route_leaf *leaf;
 
     expansion_leaves_done(x->out);
@@ -641,8 +660,10 @@ void expansion_too_many(struct expansion *x)
     leaf->shown = leaf->query.rcpt = x->out->first.rcpt;
     leaf->decision.rcpt = x->out->first.rcpt;
     leaf->decision.rule = alias_rule(x, x->out->alias_file, x->out->alias_line);
-    decide_fail(x, &leaf->decision, status,
-                arena_printf(x->out->arena, "%s stands for more than %lld targets",
+    decide_fail(x, &leaf->decision, later,
+                arena_printf(x->out->arena,
+                             "%s stands for more than %lld targets, which is "
+                             "aliases.expansion_max: raise it, or mend the alias",
                              x->out->first.rcpt, (long long)x->t->aliases->cfg->expansion_max));
 }
 
@@ -710,6 +731,13 @@ void route_personal(const struct route_table *t, const char *users, size_t len,
 {
     for (size_t at = 0; t->alias_users && at < len; at += strlen(users + at) + 1)
         alias_users_load(t->alias_users, users + at, report);
+}
+
+int route_expansion_accepted(const struct route_table *t, const struct route_expansion *e)
+{
+    int behind = e->aliased || !e->n || (e->first.rule && !route_has_users(t));
+
+    return (behind ? &e->first : &e->leaves[0].decision)->action != ROUTE_FAIL;
 }
 
 const struct config_errors *route_broken(const struct route_table *t)

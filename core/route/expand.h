@@ -50,6 +50,9 @@ struct route_expansion {
 int  route_expand(const struct route_table *t, const struct route_query *q, int trace,
                   struct route_expansion *ret);
 void route_expansion_done(struct route_expansion *e);
+/* Is RCPT answered with yes (to those who may)? What stands behind an alias, and where no users are
+ * looked up all that the aliases say, is found out only when the message is there. */
+int  route_expansion_accepted(const struct route_table *t, const struct route_expansion *e);
 
 /* The same in steps, for what stands for a great many: a step looks at `budget` things at most
  * (targets, addresses, places), a microsecond or so each. Results as above, where -EINPROGRESS and

@@ -26,14 +26,18 @@ static void compile_retry(struct compile *c, const struct config_origin *o,
     g->retry_n = from->retry.n;
 }
 
+#define DIGITS "0123456789"
+
 /* "22:00" at *text, which moves on. The minute of the day, or -1. */
 static int parse_clock(const char **text)
 {
     unsigned hour, minute;
     int n = 0;
 
-    if (sscanf(*text, "%2u:%2u%n", &hour, &minute, &n) != 2 || n != 5 || hour > 24 || minute > 59 ||
-        (hour == 24 && minute))
+    /* sscanf would take blanks and signs, too. */
+    if (strspn(*text, DIGITS) != 2 || (*text)[2] != ':' || strspn(*text + 3, DIGITS) != 2 ||
+        sscanf(*text, "%2u:%2u%n", &hour, &minute, &n) != 2 || n != 5 || hour > 24 ||
+        minute > 59 || (hour == 24 && minute))
         return -1;
     *text += n;
     return (int)(hour * 60 + minute);

@@ -130,6 +130,8 @@ static int match(const struct route_row *row, struct route_walk *w, int local_op
         ret->failed = COND_INGRESS;
     else if (is_spared(row, w, ret))
         ret->failed = COND_EXCEPT;
+    else if (w->q->released && !row->rewrite && row->action == ROUTE_HOLD)
+        ret->failed = COND_RELEASED;
     return ret->failed == COND_NONE;
 }
 

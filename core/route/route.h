@@ -94,6 +94,7 @@ struct route_query {
     const char *rcpt;
     const char *ingress; /* instance name or NULL: unknown */
     int         keep_local; /* 1: an alias said so: local mail for it goes to no hub */
+    int         released;   /* 1: an operator let it go from a rule's hold: none holds it again */
     /* Monotonic usec: personal alias files that were read since then are taken; 0: only those that
      * were read a moment ago. */
     int64_t     asked;

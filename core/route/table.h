@@ -180,7 +180,8 @@ enum route_condition {
     COND_SENDER,
     COND_INGRESS,
     COND_EXCEPT,
-    COND_SHORT
+    COND_SHORT,
+    COND_RELEASED /* it would hold what has been released */
 };
 
 struct route_walk {

@@ -125,6 +125,9 @@ static void why_not(struct buf *out, const struct route_walk *w, const struct ro
     case COND_EXCEPT:
         buf_printf(out, "%s is spared by %s", w->rcpt.parsed.local, m->except);
         break;
+    case COND_RELEASED:
+        buf_adds(out, "it holds this, and an operator has released it");
+        break;
     default:
         why_not_ingress(out, w, row);
     }

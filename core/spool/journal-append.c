@@ -265,8 +265,8 @@ static void fail_segment(struct writer *w, int err, const char *what)
 }
 
 /* No room for the batch: nothing of it is kept, and what is lost for good is only messages that are
- * answered with 452 in a moment. Records of it may have been written whole, so that it is cut off is
- * made durable first: whoever hears 452 sends it again, and a large one's content goes. */
+ * answered with 452 in a moment. Records of it may have been written whole, so that it is cut off
+ * is made durable first: whoever hears 452 sends it again, and a large one's content goes. */
 static void batch_full(struct writer *w)
 {
     const struct spool_io *io = w->cfg.io;

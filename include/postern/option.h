@@ -48,6 +48,8 @@ enum postern_option_type {
 #define POSTERN_OPT_READS       8u /* of a STRING or STRINGS: read only; a PATH always is. Of
                                       "NAME=/place", what follows counts                        */
 
+/* The highest four bits are the host's own, for its own tables. */
+
 struct postern_strings {
     size_t             n;
     const char *const *v;

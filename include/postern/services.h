@@ -204,8 +204,9 @@ struct postern_services {
                      void *ctx, uint64_t *ret_id);
 
     /* --- more about holds (since 1.1: ask POSTERN_HAS) ---
-     * job_released: 1 when recipient i was on hold and an operator has released it since; a plugin
-     *   that settles with POSTERN_CAUSE_HELD asks this, or it would hold it again. */
+     * job_released: 1 when recipient i was on hold because a plugin settled it with
+     *   POSTERN_CAUSE_HELD, and an operator has released it since; such a plugin asks this, or it
+     *   would hold it again. */
     int (*job_released)(const postern_job *, size_t i);
 
     /* --- more about submissions (since 1.1: ask POSTERN_HAS) ---

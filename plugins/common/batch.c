@@ -42,12 +42,14 @@ static void log_torn(const struct batch *b)
     if (t->torn > 0)
         a->svc->log(a->host, POSTERN_LOG_NOTICE, b->torn,
                     "path=%s at=%llu removed=%llu note=\"a delivery was cut short here\"",
-                    POSTERN_LOG_QUOTED(t->name), (unsigned long long)t->torn_at, (unsigned long long)t->torn_len);
+                    POSTERN_LOG_QUOTED(t->name), (unsigned long long)t->torn_at,
+                    (unsigned long long)t->torn_len);
     else if (t->torn < 0)
-        a->svc->log(a->host, POSTERN_LOG_WARNING, b->torn,
-                    "path=%s why=\"a delivery was cut short here, and what is there now is not only "
-                    "ours: it stays\"",
-                    POSTERN_LOG_QUOTED(t->name));
+        a->svc->log(
+            a->host, POSTERN_LOG_WARNING, b->torn,
+            "path=%s why=\"a delivery was cut short here, and what is there now is not only "
+            "ours: it stays\"",
+            POSTERN_LOG_QUOTED(t->name));
 }
 
 /* Takes the delivery's message out again. */

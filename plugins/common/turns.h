@@ -31,7 +31,7 @@ struct turns { /* one instance's */
     void                          *self; /* the plugin's */
     int64_t                        running, max;
     size_t                         waiting;
-    STAILQ_HEAD(, turn) line;
+    STAILQ_HEAD(turn_line, turn) line;
 };
 
 void turns_init(struct turns *t, postern_host *host, const struct postern_services *svc,

@@ -158,6 +158,9 @@ static int complete(struct members *m, const struct postern_member *one, char *b
     struct postern_address a = { .size = sizeof a };
     int n;
 
+    m->why = "only addresses can be members";
+    if (one->notes & POSTERN_MEMBER_SPECIAL)
+        return -EBADMSG;
     if (postern_address_parse(one->address, one->address_len,
                               POSTERN_ADDRESS_UTF8 | POSTERN_ADDRESS_BARE, &a, &m->why) < 0)
         return -EBADMSG;

@@ -125,9 +125,8 @@ static void reap(struct notice *run, siginfo_t *ret)
 
 static void say(const struct notice *run, const char *why)
 {
-    run->n->svc->log(run->n->host, POSTERN_LOG_WARNING, "notify.failed",
-                     "command=%s why=%s", POSTERN_LOG_QUOTED(run->n->set->notify.v[0]),
-                     POSTERN_LOG_QUOTED(why));
+    run->n->svc->log(run->n->host, POSTERN_LOG_WARNING, "notify.failed", "command=%s why=%s",
+                     POSTERN_LOG_QUOTED(run->n->set->notify.v[0]), POSTERN_LOG_QUOTED(why));
 }
 
 static void ended(void *ctx, unsigned events)
@@ -263,8 +262,8 @@ void notify_send(struct notify *n, const struct notify_mail *mail)
         notice_free(run);
         why = "no thread is free";
     }
-    n->svc->log(n->host, POSTERN_LOG_NOTICE, "notify.skipped", "id=%s to=%s why=\"%s\"",
-                mail->id, POSTERN_LOG_QUOTED(mail->rcpt), why);
+    n->svc->log(n->host, POSTERN_LOG_NOTICE, "notify.skipped", "id=%s to=%s why=\"%s\"", mail->id,
+                POSTERN_LOG_QUOTED(mail->rcpt), why);
 }
 
 void notify_init(struct notify *n, postern_host *host, const struct postern_services *svc,

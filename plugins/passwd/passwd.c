@@ -48,7 +48,7 @@ struct passwd_dir {
     struct turns turns;
 };
 
-struct question { /* on its way to a thread and back */
+struct question {     /* on its way to a thread and back */
     struct turn turn; /* first */
     uint32_t kind;
     char name[POSTERN_LOCAL_MAX + 1];  /* as written */

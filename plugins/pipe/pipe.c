@@ -99,8 +99,8 @@ static const struct postern_option options[] = {
         .doc = "Commands that run at the same time, in each worker. Others wait."),
     OPT(exit_codes, STRINGS, .max = 256,
         .doc = "What exit codes mean, where that is not what sysexits.h says: \"99=delivered\", "
-               "\"1-9=deferred\", \"EX_NOUSER=failed 5.1.1\", \"signal=failed 5.3.0\" (which is for "
-               "129 to 159 too, a shell's codes for signals)."),
+               "\"1-9=deferred\", \"EX_NOUSER=failed 5.1.1\", \"signal=failed 5.3.0\" (which is "
+               "for 129 to 159 too, a shell's codes for signals)."),
     {.key = NULL},
 };
 /* clang-format on */

@@ -6,8 +6,8 @@
  *
  * A next hop that the operator named and that does not exist, takes no mail, or is ourselves, is a
  * mistake in the configuration: mending it should mend the mail that waits, so this is deferred
- * (4.3.5) where the same facts about a recipient's own domain are final: then only a next hop that is
- * there for what can't be resolved comes after it. */
+ * (4.3.5) where the same facts about a recipient's own domain are final: then only a next hop that
+ * is there for what can't be resolved comes after it. */
 #include "plan.h"
 
 #include <errno.h>

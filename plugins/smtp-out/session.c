@@ -280,9 +280,8 @@ static void tls_failed(struct session *s, const char *why)
         return;
     }
     snprintf(text, sizeof text, "%s", why);
-    o->svc->log(o->host, POSTERN_LOG_NOTICE, "smtp.tls_failed",
-                "id=%s remote=%s why=%s then=clear", o->svc->job_id(d->job),
-                POSTERN_LOG_QUOTED(s->remote), POSTERN_LOG_QUOTED(text));
+    o->svc->log(o->host, POSTERN_LOG_NOTICE, "smtp.tls_failed", "id=%s remote=%s why=%s then=clear",
+                o->svc->job_id(d->job), POSTERN_LOG_QUOTED(s->remote), POSTERN_LOG_QUOTED(text));
     tlsmem_add(&o->tlsmem, s->target.address, s->target.port, o->svc->now(o->host));
     s->d = NULL;
     d->session = NULL;

@@ -55,8 +55,8 @@ static const struct postern_option options[] = {
     OPT(tls_key, PATH,
         .doc = "PEM file with its key. Default: in the certificate's file."),
     OPT(max_mx_tries, INT, .dflt = "10", .min = 1, .max = 100,
-        .doc = "How many addresses of a next hop are tried for one message before it waits, or goes on to "
-               "the next hop."),
+        .doc = "How many addresses of a next hop are tried for one message before it waits, or "
+               "goes on to the next hop."),
     OPT(idle_timeout, DURATION, .dflt = "10s", .min = 0, .max = POSTERN_MINUTES(5),
         .doc = "How long a connection is kept for the next message to the same next hop. \"0s\": "
                "not at all."),

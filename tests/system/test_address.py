@@ -72,6 +72,16 @@ def test_the_hosts_name_is_the_configurations(gw):
     gw.cli("address", "--config", "/nonexistent", "JOE", code=EX_NOINPUT)
 
 
+def test_the_substitute_domain_is_the_configurations(gw):
+    gw.configure({"server": {"hostname": "gw.example.com"},
+                  "routing": {"host_names": ["mail.example.com", "gw.example.com"]}})
+    assert texts(one(gw, "A::B"))["smtp"] == '"A::B"@mail.example.com'
+    gw.configure({"server": {"hostname": "gw.example.com"},
+                  "routing": {"substitute_domain": "example.com"}})
+    assert texts(one(gw, "A::B"))["smtp"] == '"A::B"@example.com'
+    assert texts(one(gw, "A::B", "--domain", "other.test"))["smtp"] == '"A::B"@other.test'
+
+
 def test_every_setting_of_the_site_counts(gw):
     args = ["--host", "hq.example.com", "--decnet-domain", "dnet.example.com"]
     assert texts(one(gw, "WHARFIN::JOHN", *args))["smtp"] == "JOHN@WHARFIN.dnet.example.com"

@@ -85,7 +85,8 @@ def test_the_queue_of_a_killed_worker_is_shared(gateway, peer, to):
     assert len(parts) == 3
     assert max(after.values()) <= max(total // 4 + 2 * part, *before.values()), (before, after)
     (newcomer,) = set(after) - set(before)
-    assert after[newcomer] < 4 * part - 4, (before, after)
+    # Unless the others had so much that it still had the least with three of them.
+    assert after[newcomer] < 4 * part - 4 or min(before.values()) >= 3 * (part - 1), (before, after)
     server.open()
     gw.cli("queue", "retry", "--all", code=None)  # it may be under way already
     wait_for("all to arrive", lambda: load.acked <= set(numbers_of(server.messages())),

@@ -3,6 +3,8 @@ import os
 import pwd
 import signal
 
+import pytest
+
 from harness.base import POSTERN, free_port, wait_for
 from harness.mail import Report, message
 from harness.peers import SmtpPeer
@@ -325,9 +327,68 @@ def test_route_tells_each_place_with_its_reasons(new_gateway):
     assert places["ann@gw.test"]["decision"]["transport"] == "local-mbox"
     assert places["bob@remote.test"]["decision"]["next_hops"] == ["[192.0.2.1]"]
     assert places["bob@remote.test"]["chain"] == "sales@local.test -> bob@remote.test"
+    assert answer["decision"]["replaced_by"] == "alias"
+    assert "replaced_by" not in places["ann@gw.test"]["decision"]
     text = aliases.gw.cli("route", "--no-color", "sales@local.test").stdout
     assert f"=> alias ({aliases.path}:1) for 2 places" in text
     assert "=> transport smtp-out, next hops: [192.0.2.1]" in text
+
+
+def test_a_list_is_told_by_its_own_line(new_gateway):
+    aliases = Aliases(new_gateway, "# lists\n\nstaff:: ann, @DIR@/staff.lis;\n")
+    aliases.file("staff.lis", "bob\ncarol\n")
+    (answer,) = aliases.gw.json("route", "staff@local.test")
+    assert (answer["alias"]["file"], answer["alias"]["line"]) == (aliases.path, 3)
+    assert len(answer["alias"]["leaves"]) == 2
+
+
+@pytest.mark.parametrize("key, param", [("pipe_transport", "command"), ("file_transport", "file"),
+                                        ("list_transport", "list")])
+def test_aliases_go_to_a_transport_that_understands_them(new_gateway, key, param):
+    plugin = key.split("_", maxsplit=1)[0]
+    place = f"10-test.json#/aliases/{key}: "
+    wrong = f'found "smtp-out", whose plugin "smtp-out" takes no {param}; expected an instance of ' \
+            f'the plugin "{plugin}"'
+    gw = Aliases(new_gateway, "ann: bob;\n", **{key: "smtp-out"}).gw
+    assert place + wrong in gw.cli("check", code=78).stderr
+    assert place + wrong in gw.cli("route", "ann@local.test", code=78).stderr
+    # Also where there are no alias files.
+    gw = new_gateway({"aliases": {key: "smtp-out"}})
+    assert place + wrong in gw.cli("check", code=78).stderr
+    gw.configure({"aliases": {key: "smtp-uot"}})
+    assert place + 'unknown transport "smtp-uot"; did you mean "smtp-out"?' in \
+        gw.cli("check", code=78).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_workers_will_not_be_able_to_read_is_told_by_check(new_gateway, folder):
+    aliases = Aliases(new_gateway, "ann: bob;\nstaff:: ann, @DIR@/staff.lis;\n",
+                      {"server": {"user": "nobody"}})
+    members = aliases.file("staff.lis", "bob\n")
+    os.chmod(folder, 0o755)
+    os.chmod(aliases.gw.folder, 0o755)
+    assert "warning" not in aliases.gw.cli("check").stderr
+    os.chmod(aliases.path, 0o600)
+    said = aliases.gw.cli("check").stderr
+    assert said == (f"warning: {aliases.path}: Permission denied (as server.user, nobody: it is "
+                    "read once, when a worker starts, and changes do not count)\n")
+    os.chmod(aliases.path, 0o644)
+    os.chmod(members, 0o600)
+    assert f"{members}: Permission denied (as server.user" in aliases.gw.cli("check").stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_map_that_workers_can_not_read_is_an_error(new_gateway, folder):
+    aliases = Aliases(new_gateway, "ann: bob;\n")
+    path = os.path.join(folder, "a.lmdb")
+    os.chmod(folder, 0o755)
+    aliases.gw.cli("map", "build", path, aliases.path)
+    gw = new_gateway({"server": {"user": "nobody"}, "aliases": {"directories": ["map"]},
+                      "directories": {"map": {"plugin": "lmdb", "path": path}}})
+    gw.cli("check")
+    os.chmod(path, 0o600)
+    assert f"/directories/map/path: {path}: Permission denied (as server.user, nobody)" in \
+        gw.cli("check", code=78).stderr
 
 
 def test_T_92_an_alias_is_reached_from_every_entry(new_gateway, folder):
@@ -469,3 +530,61 @@ def test_a_worker_that_comes_back_has_the_local_domains_that_were_validated(new_
     gw.cli("reload")
     gw.send("joe@client.test", "ann@two.test", message())
     gw.wait_mail("ann", 3)
+
+
+def test_route_tells_what_becomes_of_what_was_accepted(new_gateway):
+    aliases = Aliases(new_gateway, """
+a: b;
+b: a;
+lst: "<none.txt";
+""", {"queue": {"retry": ["1h"]}})
+    gw = aliases.start()
+    gw.send("ann@local.test", "a@local.test", message())  # is accepted,
+    gw.wait_event("deliver.failed", status="5.4.6")        # comes back,
+    gw.wait_mail("ann")
+    said = gw.cli("route", "a@local.test", code=67).stdout  # and route says so.
+    assert "=> fail 5.4.6: aliases go round in circles" in said
+    assert "once it has been accepted: the message comes back to its sender" in said
+    gw.send("ann@local.test", "lst@local.test", message())
+    gw.wait_event("deliver.deferred", status="4.3.5")
+    said = gw.cli("route", "lst@local.test", code=75).stdout
+    assert "=> fail 4.3.5" in said and "none.txt: No such file or directory" in said
+    assert "once it has been accepted: the message waits" in said
+    (said,) = gw.json("route", "lst@local.test", code=75)
+    assert said["accepted"] is True
+
+
+def test_with_users_the_client_hears_that_aliases_cannot_be_read(new_gateway):
+    gw = new_gateway()
+    lists, users = os.path.join(gw.folder, "lists"), os.path.join(gw.folder, "passwd")
+    os.mkdir(lists)
+    with open(os.path.join(lists, "TEAM.DIS"), "w", encoding="ascii") as file:
+        file.write("ann@local.test\n@@@\n")
+    with open(users, "w", encoding="ascii") as file:
+        file.write("ann:x:1000:1000::/nonexistent:/bin/false\n")
+    gw.configure({"aliases": {"lists": [lists]}, "routing": {"users": ["here"]},
+                  "directories": {"here": {"plugin": "passwd", "file": users}}})
+    gw.start()
+    with gw.smtp() as client:
+        client.mail("joe@client.test")
+        code, text = client.rcpt("team@local.test")
+        assert code == 451 and text.startswith(b"4.3.5") and b"TEAM.DIS:2:1: found" in text
+        assert client.rcpt("ann@local.test")[0] == 250
+    (said,) = gw.json("route", "team@local.test", code=75)
+    assert said["accepted"] is False
+
+
+def test_members_that_expire_are_told_to_the_owner_by_their_names(new_gateway):
+    """What has reached some of a list is not "not delivered" to its poster."""
+    aliases = Aliases(new_gateway, "staff:: boss, @DIR@/staff.list;\n",
+                      rule("remote.test", f"[127.0.0.1]:{free_port()}"),
+                      {"queue": {"lifetime": "2s", "retry": ["300ms"]}})
+    aliases.file("staff.list", "ann@local.test\nbob@remote.test\n")
+    gw = aliases.start()
+    gw.send("poster@local.test", "staff@local.test", message("post"))
+    gw.wait_mail("ann")
+    (mail,) = gw.wait_mail("boss")
+    report = Report(mail)
+    assert [r["final-recipient"] for r in report.recipients] == ["rfc822; bob@remote.test"]
+    gw.wait_empty()
+    assert not gw.messages("poster")

@@ -84,6 +84,17 @@ BAD = {
     "what a plugin itself refuses": (
         {"transports": {"out": {"plugin": "smtp-out", "tls_verify": True}}}, "/transports/out",
         ["tls_verify", "require"]),
+    "an option that a plugin refuses": (
+        {"transports": {"run": {"plugin": "pipe", "command": ["cat"]}}}, "/transports/run/command",
+        ['found "cat"', "the full path"]),
+    "an unknown directory for users": (
+        {"routing": {"users": ["peeple"]}}, "/routing/users", ['unknown directory "peeple"']),
+    "an unknown directory for aliases": (
+        {"aliases": {"directories": ["peeple"]}}, "/aliases/directories", ['directory "peeple"']),
+    "an address for unknown users that is none": (
+        {"routing": {"unknown_user": "nobody"}}, "/routing/unknown_user", ['found "nobody"']),
+    "a character that no text can hold": (
+        '{"server": {"hostname": "a\\u0000b"}}', None, [r"found \\u0000, expected a character"]),
     "a disabled instance that is wrong": (
         {"transports": {"out": {"plugin": "smtp-out", "port": 0, "enabled": False}}},
         "/transports/out/port", ["expected 1 to 65535"]),
@@ -113,7 +124,8 @@ BAD = {
 def test_one_error_names_file_pointer_and_what_was_found(new_gateway, what):
     content, pointer, words = BAD[what]
     gw = new_gateway({"queue": {"retry": None}}, files={"20-bad.json": content})
-    where = "^postern: " + re.escape(f"{gw.confd}/20-bad.json#") + pointer + ": "
+    where = "^postern: " + re.escape(f"{gw.confd}/20-bad.json")
+    where += f"#{pointer}: " if pointer else r":[0-9]+:[0-9]+: "
     refused(gw, EX_CONFIG, where, *words)
 
 

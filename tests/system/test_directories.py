@@ -175,10 +175,10 @@ def test_a_filter_cannot_be_injected(gateway, people):
 def test_a_wrong_password_is_told_in_words(new_gateway, ldap):
     people = ldap.options(alias_filter="(uid={key})", bind_password="falsch")
     gw = new_gateway(local({"people": people}, aliases=["people"]))
-    _, decision = directory_lines(gw, "team@gw.test", code=67)
+    _, decision = directory_lines(gw, "team@gw.test", code=75)
     assert decision["status"] == "4.4.3"
     assert decision["text"] == "directory people: Invalid credentials"
-    assert "falsch" not in gw.cli("route", "team@gw.test", code=67).stdout
+    assert "falsch" not in gw.cli("route", "team@gw.test", code=75).stdout
 
 
 def test_starttls_is_used_or_nothing(new_gateway, folder, at_end):
@@ -198,7 +198,7 @@ def test_starttls_is_used_or_nothing(new_gateway, folder, at_end):
     assert "directory people: alias team: bob, eve@away.test" in lines
     # Nobody vouches for that certificate.
     gw.configure(local({"people": options}, aliases=["people"]))
-    _, decision = directory_lines(gw, "team@gw.test", code=67)
+    _, decision = directory_lines(gw, "team@gw.test", code=75)
     assert "StartTLS" in decision["text"]
 
 
@@ -227,7 +227,141 @@ def test_mail_for_unknown_users_goes_to_who_wants_it(gateway, folder):
     gw.wait_mail("ann", 2)
 
 
+def users_file(folder, *names):
+    file = os.path.join(folder, "passwd")
+    with open(file, "w", encoding="utf-8") as out:
+        out.writelines(f"{name}:x:1:1::/:\n" for name in names)
+    os.chmod(folder, 0o755)
+    return {"users": {"plugin": "passwd", "file": file}}
+
+
+def test_aliases_speak_of_who_gets_mail_for_unknown_users_too(gateway, folder):
+    """Also for those whom an alias names; and each place gets it once, whoever is unknown."""
+    aliases = os.path.join(folder, "aliases")
+    with open(aliases, "w", encoding="utf-8") as out:
+        out.write("postmaster: ann\nteam: ghost, spook, ann\nothers: ghost, spook\n")
+    sections = local(users_file(folder, "ann"), users=["users"],
+                     unknown_user="Postmaster@gw.test")
+    sections["aliases"] = {"files": [{"path": aliases}]}
+    gw = gateway(sections)
+    for rcpt in ("team", "others", "ghost"):
+        before = len(gw.messages("ann"))
+        gw.send("me@client.test", f"{rcpt}@gw.test", message())
+        gw.wait_empty()
+        assert len(gw.messages("ann")) == before + 1, rcpt
+    assert not gw.messages("postmaster")
+
+
+def test_nobody_asks_about_who_gets_mail_for_unknown_users(gateway, folder):
+    aliases = os.path.join(folder, "aliases")
+    with open(aliases, "w", encoding="utf-8") as out:
+        out.write("lost: ghost\nteam: spook, ann\nround: ghost\n")
+    sections = local(users_file(folder, "ann"), users=["users"], unknown_user="lost@gw.test")
+    sections["aliases"] = {"files": [{"path": aliases}]}
+    gw = gateway(sections)
+    gw.send("ann@gw.test", "team@gw.test", message())
+    gw.wait_empty()
+    assert len(gw.messages("ann")) == len(gw.messages("ghost")) == 1
+    # He is unknown, his mail is for lost, and that is himself: nobody may lose it.
+    gw.send("ann@gw.test", "round@gw.test", message())
+    gw.wait_empty()
+    failed = gw.wait_event("deliver.failed", status="5.4.6")[0]
+    assert "round in circles" in failed["why"] and len(gw.messages("ann")) == 2
+
+
+def test_an_unknown_user_is_no_way_to_relay(gateway, folder):
+    """Whatever the name is that a stranger makes up: it leads nowhere where he may not send."""
+    for roads, names in (("percent", ['"x%evil.test"', "x%evil.test"]),
+                         ("all", ['"evil.test!x"', '"x%evil.test"', "evil.test!x"])):
+        gw = gateway(local(users_file(folder, "ann"), users=["users"], roads=roads,
+                           local_domains=["gw.test", "local.test"], unknown_user="*@local.test",
+                           rules=[{"recipient": "to-*@local.test", "rewrite": "*@evil.test"}]),
+                     {"ingress": {"smtp-in": {"relay_from": []}}})
+        assert refusal(gw, "x@evil.test")[0] == 550
+        # What the operator has his own addresses rewritten to is for anyone, as it is without this.
+        assert refusal(gw, "to-x@gw.test")[0] == refusal(gw, "to-x@local.test")[0] == 250
+        for name in names:
+            code, text = refusal(gw, f"{name}@gw.test")
+            assert code == 250 or "5.7.1" in text, (name, code, text)
+            if code == 250:
+                (where,) = gw.json("route", f"{name}@gw.test")
+                assert where["decision"]["recipient"] == f"{name}@local.test", where
+        assert refusal(gw, "nobody@gw.test")[0] == 250
+        gw.send("me@client.test", "nobody@gw.test", message())
+        gw.wait_mail("nobody")
+
+
+def test_an_unknown_user_may_be_a_strangers_recipient_at_the_hub(gateway, folder, peer):
+    hub = peer()
+    gw = gateway(local(users_file(folder, "ann"), users=["users"], unknown_user="*@hub.test",
+                       default_domain="far.test",
+                       gateways=[{"domain": "hub.test", "next_hops": hub.hop}]),
+                 {"ingress": {"smtp-in": {"relay_from": []}}})
+    assert refusal(gw, "x@hub.test")[0] == 550
+    gw.send("me@client.test", ["nobody@gw.test", '"a b"@gw.test'], message())
+    hub.wait_messages(1)
+    # What completes the operator's own address is no detour.
+    gw = gateway(local(users_file(folder, "ann"), users=["users"], unknown_user="*@hub",
+                       default_domain="hub.test",
+                       gateways=[{"domain": "hub.hub.test", "next_hops": hub.hop}]),
+                 {"ingress": {"smtp-in": {"relay_from": []}}})
+    gw.send("me@client.test", "nobody@gw.test", message())
+    hub.wait_messages(2)
+
+
+@pytest.mark.parametrize("postmaster, reader", [(None, "postmaster"), ("ann@gw.test", "ann"),
+                                                ("postmaster@gw.test", "postmaster")])
+def test_nobody_refuses_mail_for_the_postmaster(gateway, folder, postmaster, reader):
+    """RFC 5321 4.5.1: at each domain of ours, in any case, and with no domain at all."""
+    sections = local(users_file(folder, "ann"), users=["users"],
+                     local_domains=["gw.test", "local.test"], virtual_domains=["virtual.test"])
+    if postmaster:
+        sections["server"]["postmaster"] = postmaster
+    gw = gateway(sections, {"ingress": {"smtp-in": {"relay_from": []}}})
+    recipients = ["postmaster@gw.test", "PostMaster@local.test", "postmaster",
+                  "postmaster@virtual.test"]
+    assert refusal(gw, "postmasters@gw.test")[0] == 550
+    for rcpt in recipients:
+        code, text = refusal(gw, rcpt)
+        assert code == 250, (rcpt, text)
+        gw.send("me@client.test", rcpt, message())
+    gw.wait_mail(reader, len(recipients))
+    lines, decision = directory_lines(gw, "Postmaster@local.test")
+    assert lines == ["directory users: user postmaster: not found",
+                     "Postmaster@local.test is unknown, and is never refused: server.postmaster, "
+                     f"{postmaster or 'postmaster'}, gets it"]
+    assert decision["recipient"] == (postmaster or "postmaster@gw.test")
+    lines, _ = directory_lines(gw, "postmaster@gw.test")
+    assert lines[-1].startswith("postmaster@gw.test is unknown, and is never refused"), lines
+    assert ("gets it" in lines[-1]) == (reader == "ann")
+
+
+def test_an_alias_for_an_unknown_postmaster_is_no_dead_end(gateway, folder):
+    path = os.path.join(folder, "aliases")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("admin: postmaster\n")
+    sections = local(users_file(folder, "ann"), users=["users"])
+    sections["aliases"]["files"] = [{"path": path}]
+    sections["server"]["postmaster"] = "ann"
+    gw = gateway(sections)
+    gw.send("me@client.test", "admin@gw.test", message())
+    gw.wait_mail("ann")
+
+
 # --- a compiled map ---
+
+def test_a_map_that_is_not_there_is_told_by_check(new_gateway, folder):
+    path = os.path.join(folder, "a.lmdb")
+    os.chmod(folder, 0o755)
+    gw = new_gateway(local({"map": {"plugin": "lmdb", "path": path}}, aliases=["map"]))
+    place = f"10-test.json#/directories/map/path: {path}: "
+    assert place + "No such file or directory" in gw.cli("check", code=78).stderr
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("no map")
+    assert place + "MDB_INVALID" in gw.cli("check", code=78).stderr
+    gw.configure(local({"map": {"plugin": "lmdb", "path": path, "enabled": False}}))
+    gw.cli("check")
+
 
 def test_a_map_is_built_asked_and_replaced(new_gateway, folder):
     source, target = os.path.join(folder, "aliases"), os.path.join(folder, "a.lmdb")
@@ -344,3 +478,25 @@ def test_what_is_no_directory_is_refused(new_gateway):
     assert 'plugin "smtp-out" knows no names; it belongs in /transports' in said
     gw.configure(local({"passwd": {}}, users=["passwd"], unknown_user="no address"))
     assert "expected an address like" in gw.cli("check", code=78).stderr
+
+
+def test_answers_are_kept_for_the_name_and_the_domain_as_they_were_asked(gateway, folder, at_end):
+    people = {"ann": ["mail: ann@a.test"], "bob": ["mail: bob@a.test"]}
+    server = LdapServer(os.path.join(folder, "by-domain"), people)
+    at_end(server.stop)
+    server.start()
+    users = os.path.join(folder, "passwd")
+    with open(users, "w", encoding="utf-8") as file:
+        file.write("Bob:x:2000:100::/home/bob:/bin/sh\n")
+    gw = gateway(local({"people": server.options(user_filter="(mail={local}@{domain})")},
+                       users=["people"]),
+                 {"routing": {"local_domains": ["a.test", "b.test"]}})
+    assert refusal(gw, "ann@b.test")[0] == 550  # whoever is asked for first
+    assert refusal(gw, "ann@a.test")[0] == 250
+    assert refusal(gw, "bob@a.test")[0] == 250
+    assert refusal(gw, "bob@b.test")[0] == 550
+    gw.stop()
+    gw.configure(local({"pw": {"plugin": "passwd", "file": users}}, users=["pw"]))
+    gw.start()
+    assert refusal(gw, "bob@gw.test")[0] == 550
+    assert refusal(gw, "Bob@gw.test")[0] == 250

@@ -350,6 +350,11 @@ def test_an_operator_whose_worker_has_no_descriptors_is_told_so(gateway, peer, t
     while not is_dense(worker):  # a gap would be one descriptor more than it shall have
         clients.append(gw.smtp())
     before = limit([worker], resource.RLIMIT_NOFILE, descriptors(worker))
+
+    def has_none():  # what it had open for a moment when they were counted may be closed by now
+        limit([worker], resource.RLIMIT_NOFILE, descriptors(worker))
+        return gw.cli("status", code=None).returncode == 75
+    wait_for("the worker to have no descriptors left", has_none)
     for _ in range(3):  # what it took to say so is there again
         for verb in (("queue", "list"), ("status",)):
             assert "the worker has no descriptors left; try again" in gw.cli(*verb, code=75).stderr

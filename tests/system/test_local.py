@@ -70,7 +70,7 @@ def test_what_cannot_be_looked_up_is_neither_ours_nor_theirs(gateway, folder, na
     code, text = refusal(gw, "bob@own.test")
     assert (code, text) == (451, "4.4.3 <bob@own.test>: the addresses of own.test can't be looked "
                             "up: no name server gave an answer")
-    assert "no name server gave an answer" in gw.cli("route", "bob@own.test", code=67).stdout
+    assert "no name server gave an answer" in gw.cli("route", "bob@own.test", code=75).stdout
     # Where an alias leads is found out by the queue. It waits, and says for what.
     queue_id = gw.send("ann@client.test", "team@local.test", message())
     event = gw.wait_event("deliver.deferred", id=queue_id)[0]

@@ -158,6 +158,11 @@ def test_a_sender_can_not_slip_in_an_option(gateway, script):
     gw.send("-rf@client.test", f"{USER}@local.test", message())
     gw.wait_event("notify.skipped", to=f"{USER}@local.test")
     assert len(gw.messages(USER)) == 1 and lines(out) == []
+    # Nor a word of his own into the log.
+    forged = f'"{USER}+x why=forged"@local.test'
+    gw.send("-rf@client.test", forged, message())
+    (event,) = gw.wait_event("notify.skipped", to=forged)
+    assert "forged" not in event["why"]
 
 
 def test_a_command_that_hangs_holds_no_mail_up(gateway, script):

@@ -608,6 +608,24 @@ def test_a_killed_worker_loses_nothing_and_leaves_no_command_behind(gateway, pla
     assert gw.wait_event("deliver.delivered", part="pipe")
 
 
+def test_what_was_delivered_beside_one_that_hangs_is_not_repeated(gateway, place):
+    command = place.script(f'echo "$RECIPIENT" >>"{place.path}/ran"; [ "$RECIPIENT" != slow@pipe.test ] || '
+                           f'[ -e "{place.path}/go" ] || while :; do sleep 0.1; done')
+    gw = gateway(pipe([command]), {"server": {"workers": 1}})
+    gw.send("ann@client.test", ["slow@pipe.test", "a@pipe.test", "b@pipe.test"], message())
+    gw.wait_event("deliver.delivered", count=2)
+    (worker,) = gw.workers()
+    gw.send("ann@client.test", "c@pipe.test", message())  # durable, and so is what was before it
+    with open(place / "go", "w", encoding="ascii"):
+        pass
+    os.kill(worker, signal.SIGKILL)
+    gw.wait_workers(1, without=[worker])
+    gw.expected_errors |= {e["event"] for e in gw.events() if e["level"] == "error"}
+    gw.wait_empty()
+    ran = place.read("ran").split()
+    assert [ran.count(f"{user}@pipe.test") for user in ("a", "b", "slow")] == [1, 1, 2]
+
+
 def test_what_a_killed_worker_left_is_swept_up(gateway, place):
     tmp = place / "tmp"
     os.mkdir(tmp)

@@ -230,6 +230,38 @@ def test_T_16_T_99_users_whom_nobody_knows_go_to_another_host(gateway, folder, n
     assert [m.rcpts for m in server.messages()] == [["eve@far.test"]]
 
 
+@pytest.mark.parametrize("here", [
+    {"forwarders": {"local": "gate.dec.test"}},
+    {"forwarders": {"local": "gate.dec.test"}, "roads": "all"},
+    {"users": ["people"], "unknown_user": "*@far.test"},
+    {"users": ["people"], "unknown_user": "*@far.test", "roads": "all"},
+], ids=["hub", "hub and roads", "unknown", "unknown and roads"])
+def test_strangers_find_no_road_through_the_hub(gateway, folder, names, peer, here):
+    """The hub believes us: what it might read on in would be relayed, there or here."""
+    server = peer()
+    users = os.path.join(folder, "passwd")
+    with open(users, "w", encoding="utf-8") as file:
+        file.write("ann:x:1:1:Ann Bee:/:\n")
+    os.chmod(folder, 0o755)
+    gw = gateway(at(names(ZONES), server.port),
+                 {"directories": {"people": {"plugin": "passwd", "file": users}},
+                  "ingress": {"smtp-in": {"relay_from": ["192.0.2.0/24"]}}}, routing(**here))
+
+    def reply(rcpt):
+        with gw.smtp() as client:
+            client.mail("joe@client.test")
+            code, text = client.rcpt(rcpt)
+            return code, text.decode()[:5]
+    for local in ("x%evil.test", '"x%evil.test"', "evil.test!x", '"evil.test!x"', '"x@evil.test"'):
+        assert reply(f"{local}@local.test") == (550, "5.7.1"), local
+        (told,) = gw.json("route", f"{local}@local.test")
+        assert told["decision"]["accept_from"] == "trusted", local
+    assert reply("eve@local.test")[0] == 250
+    gw.send("joe@client.test", "eve@local.test", message())
+    gw.wait_empty()
+    assert [m.rcpts[0].split("@")[0] for m in server.messages()] == ["eve"]
+
+
 MR = ("mr.example.test", "a1.example.test", "am.example.test")
 
 

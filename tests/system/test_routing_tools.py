@@ -2,7 +2,9 @@
 import json
 import os
 import pwd
+import subprocess
 
+from harness.base import POSTERN
 from harness.mail import message
 
 RULES = [{"domain": "a.test", "transport": "smtp-out", "next_hops": "[127.0.0.1]:9"},
@@ -58,6 +60,56 @@ def test_a_line_that_is_no_expectation_is_named(new_gateway, folder):
     assert f"{path}:1: expected \"from, address -> where\"" in \
         gw.cli("check", "--routes", path, code=65).stderr
     gw.cli("check", "--routes", os.path.join(folder, "nothing"), code=66)
+
+
+def test_json_says_that_a_route_is_not_as_expected(new_gateway, folder):
+    gw = new_gateway()
+    path = write(folder, "routes.txt", "bob@a.test -> hold\n")
+    assert gw.json("check", "--routes", path, code=78)["ok"] is False
+    path = write(folder, "routes.txt", "bob@a.test -> smtp-out\n")
+    assert gw.json("check", "--routes", path)["ok"] is True
+
+
+def test_no_line_is_passed_over(new_gateway, folder):
+    gw = new_gateway()
+    path = write(folder, "lines.txt", "\0bob@a.test -> hold\n# fine\nann@local.test -> local-mbox\n")
+    said = gw.cli("check", "--routes", path, code=65)
+    assert f"{path}:1: found a NUL, expected text" in said.stderr
+    assert "1 of 2 routes are as expected" in said.stdout
+    path = write(folder, "addresses.txt", "bob@a.test\nbad addr\n\0x@y.test\na@b@c\n")
+    said = gw.cli("diff", gw.confd, gw.confd, "--addresses", path, code=65)
+    lines = said.stderr.splitlines()
+    assert [line.split(":")[2] for line in lines if path in line] == ["2", "3", "4"], lines
+    assert "bad addr: no address: " in lines[0] and "found a NUL" in lines[1]
+    assert "0 of 1 would go elsewhere" in said.stdout
+    for words in (["check", "--routes", folder], ["diff", gw.confd, gw.confd, "--addresses", folder]):
+        assert "it is a directory, expected a file" in gw.cli(*words, code=66).stderr
+
+
+def test_what_could_not_be_written_is_an_error(new_gateway):
+    gw = new_gateway()
+    many = [f"user{i}@far.test" for i in range(200)]
+    for words in (["route", "a@far.test"], ["route", *many], ["route", "--json", *many],
+                  ["route", "--table"], ["check"], ["diff", gw.confd, gw.confd, "--queue"]):
+        if words[0] == "diff":
+            gw.start()
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([POSTERN, words[0], "--config", gw.confd, *words[1:]],
+                                  stdout=full, stderr=subprocess.PIPE, env=gw.env, check=False)
+        assert done.returncode == 74, (words[:2], done)
+
+
+def test_next_hops_are_told_where_there_are_any(new_gateway, folder):
+    os.makedirs(os.path.join(folder, "boxes"))
+    gw = new_gateway({"transports": {"run": {"plugin": "pipe", "command": ["/bin/cat"]},
+                                     "keep": {"plugin": "file", "path": f"{folder}/boxes/x"}}},
+                     routing([{"domain": "pipe.test", "transport": "run"},
+                              {"domain": "file.test", "transport": "keep"},
+                              {"domain": "out.test", "transport": "smtp-out"}]))
+    for domain in ("pipe.test", "file.test"):
+        assert "next hop" not in gw.cli("route", f"a@{domain}").stdout
+        assert gw.json("route", f"a@{domain}")[0]["decision"]["next_hops"] == []
+    assert "transport smtp-out, next hops: by MX of out.test" in gw.cli("route", "a@out.test").stdout
 
 
 def test_a_difference_of_two_configurations_is_shown(new_gateway, folder):

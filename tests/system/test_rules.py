@@ -112,6 +112,17 @@ def test_hold_keeps_until_it_is_released(gateway, peer):
     gw.wait_empty()
 
 
+def test_what_is_released_goes_past_the_rule_that_holds(gateway):
+    hold = {"recipient": ["ann@local.test", "bob@local.test"], "hold": "look"}
+    gw = gateway(rules(hold))
+    queue_id = gw.send("me@client.test", ["ann@local.test", "bob@local.test"], message("held"))
+    wait_for("both to be held", lambda: len(gw.queued_rcpts("--held")) == 2)
+    gw.restart()
+    gw.cli("queue", "release", queue_id, "ann@local.test")
+    gw.wait_mail("ann")
+    assert list(gw.queued_rcpts("--held")) == ["bob@local.test"] and not gw.messages("bob")
+
+
 def test_discard_accepts_and_throws_away(gateway):
     gw = gateway(rules({"recipient": "noreply@local.test", "discard": True}))
     assert one(gw, "noreply@local.test")["decision"]["action"] == "discard"

@@ -128,6 +128,11 @@ GOOD = {
     "a comment among instances": {
         "transports": {"$comment": "out", "smtp-out": {}, "local-mbox": {}}},
     "relative paths": {"log": {"file": "log"}},
+    "hours and a schedule": {"routing": {"queue_groups": [
+        {"name": "x", "hours": ["22:00-06:00", "12:00-24:00"], "retry": ["1m", "1h30m"]}]}},
+    "a rule that does not discard": {"routing": {"rules": [
+        {"domain": "x", "hold": "y", "discard": False}]}},
+    "a default that discards": {"routing": {"default": {"discard": True}}},
 }
 
 
@@ -176,6 +181,15 @@ BROKEN = {
     "an ingress among the transports": {"transports": {"in": {"plugin": "smtp-in"}}},
     "an instance that is a text": {"transports": {"smtp-out": "yes"}},
     "a plugin that is no text": {"transports": {"smtp-out": {"plugin": 1}}},
+    "a wait that is none": {"queue": {"retry": ["5m", "soon"]}},
+    "a group's wait that is none": {"routing": {"queue_groups": [{"name": "x", "retry": "5"}]}},
+    "hours that are none": {"routing": {"queue_groups": [{"name": "x", "hours": "22-6"}]}},
+    "hours with a blank": {"routing": {"queue_groups": [{"name": "x", "hours": " 1:00-06:00"}]}},
+    "a rule without an action": {"routing": {"rules": [{"domain": "x"}]}},
+    "a rule that does not discard, nor anything else": {"routing": {"rules": [
+        {"domain": "x", "discard": False}]}},
+    "a rule with two actions": {"routing": {"rules": [{"domain": "x", "hold": "y", "fail": "z"}]}},
+    "a default without an action": {"routing": {"default": {}}},
 }
 
 

@@ -5,11 +5,12 @@ import pwd
 import signal
 import socket
 import stat
+import subprocess
 import time
 
 import pytest
 
-from harness.base import wait_for
+from harness.base import POSTERN, wait_for
 from harness.mail import message
 
 USER = "nobody"
@@ -48,6 +49,22 @@ def test_workers_run_as_the_user_and_can_not_go_back(new_gateway, folder, peer, 
     gw.cli("reload")
     for pid in gw.wait_workers(2):
         assert status_of(pid)["Uid"].split() == [str(who.pw_uid)] * 4
+
+
+@as_root
+def test_the_workers_user_may_ask(new_gateway, folder):
+    """docs/operating.md: root and the gateway's own user."""
+    gw = new_gateway({"server": {"user": USER}})
+    os.chmod(folder, 0o755)
+    os.chmod(gw.folder, 0o755)
+    gw.start()
+    for name, code in ((USER, 0), ("daemon", 77)):
+        who = pwd.getpwnam(name)
+        for words in (["queue", "list"], ["status"]):
+            done = subprocess.run([POSTERN, *words, "--config", gw.confd], check=False,
+                                  capture_output=True, text=True, env=gw.env, user=who.pw_uid,
+                                  group=who.pw_gid, extra_groups=[])
+            assert done.returncode == code, (name, words, done)
 
 
 @as_root

@@ -16,7 +16,9 @@ static void check_n(const char *line, size_t len, uint32_t flags, const char *ex
         assert_int_equal(strlen(m.address), m.address_len);
         at += (size_t)snprintf(found + at, sizeof found - at, "%s%s %zu%s%s", at ? "|" : "",
                                m.address, m.start, m.notes & POSTERN_MEMBER_JACKET ? " jacket" : "",
-                               m.notes & POSTERN_MEMBER_DECNET ? " decnet" : "");
+                               m.notes & POSTERN_MEMBER_DECNET        ? " decnet"
+                                   : m.notes & POSTERN_MEMBER_SPECIAL ? " special"
+                                                                      : "");
         assert_true(at < sizeof found);
     }
     if (r == 0 && m.notes)
@@ -66,6 +68,17 @@ static void nobody_is_made_up_of_words(void **state)
     check("<>", 0, "?there is no address in it");
     check(",", 0, "?there is no address in it");
     check_n("ann\0x@a.example", 15, 0, "ann\177x@a.example 0");
+}
+
+static void what_aliases_have_beside_addresses(void **state)
+{
+    (void)state;
+    check("|cmd, ann", 0, "|cmd 0 special|ann 6");
+    check("\"|cmd x\"", 0, "\"|cmd x\" 0 special");
+    check("*, _u, \">f\", \"<f\"", 0,
+          "* 0 special|_u 3 special|\">f\" 7 special|\"<f\" 13 special");
+    check("  #x", 0, "#x 2 special");
+    check("*@a.example, _u@a.example", 0, "*@a.example 0|_u@a.example 13");
 }
 
 static void comments(void **state)
@@ -118,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_as_header_fields_have_them),
         cmocka_unit_test(nobody_is_made_up_of_words),
+        cmocka_unit_test(what_aliases_have_beside_addresses),
         cmocka_unit_test(comments),
         cmocka_unit_test(U_68_what_vms_writes_differently),
         cmocka_unit_test(what_has_no_room_is_told),

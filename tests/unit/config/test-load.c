@@ -322,6 +322,23 @@ static void values_that_must_fit_each_other_are_compared(void **state)
           "\"0.0.0.0:PORT\" or \"[::]:PORT\")");
 }
 
+static void names_may_end_with_the_roots_dot(void **state)
+{
+    struct config *cfg =
+        load_texts(TEXTS({ "a.json",
+                           "{\"dns\": {\"local_mx\": [{\"domain\": \"Crow.test.\","
+                           " \"host\": \"mx.test.\"}], \"hosts\": [{\"name\": \"vax.\","
+                           " \"address\": \"192.0.2.1\"}]}}" }),
+                   NULL, "");
+
+    (void)state;
+    config_free(&cfg);
+    wrong("{\"dns\": {\"local_mx\": [{\"domain\": \"crow.test..\", \"host\": \"mx.test\"}]}}",
+          "a.json#/dns/local_mx/0/domain: found \"crow.test..\", expected a domain");
+    wrong("{\"dns\": {\"hosts\": [{\"name\": \".\", \"address\": \"192.0.2.1\"}]}}",
+          "a.json#/dns/hosts/0/name: found \".\", expected the name of a host");
+}
+
 static void a_path_is_relative_to_its_file(void **state)
 {
     struct config *cfg =
@@ -520,6 +537,7 @@ int main(void)
         cmocka_unit_test(there_is_an_end_to_instances),
         cmocka_unit_test(unknown_sections_and_misplaced_keys_get_a_hint),
         cmocka_unit_test(values_that_must_fit_each_other_are_compared),
+        cmocka_unit_test(names_may_end_with_the_roots_dot),
         cmocka_unit_test(a_path_is_relative_to_its_file),
         cmocka_unit_test(syntax_errors_have_a_line_and_a_column),
         cmocka_unit_test(a_nul_byte_is_found_where_it_is),

@@ -1,16 +1,21 @@
 /* The sandbox: whether there is to be one, and which places it leaves open. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "daemon/sandbox.h"
 #include "util/buf.h"
+#include "util/mem.h"
 
 struct inner {
     const char *file;
@@ -162,6 +167,47 @@ static void the_core_s_own_options_are_places_too(void **state)
     assert_non_null(strstr(w->read.data, " /root"));
 }
 
+/* The users of the machine; or, while there are some, these. */
+static struct passwd *passwd_next, *passwd_end;
+
+struct passwd *getpwent(void)
+{
+    struct passwd *(*real)(void);
+
+    if (passwd_next)
+        return passwd_next < passwd_end ? passwd_next++ : NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "getpwent");
+    return real();
+}
+
+static void homes_of_the_system_s_users_are_read_where_the_file_is(void **state)
+{
+    struct world *w = *state;
+    char with[] = "/tmp/postern-home-XXXXXX", without[] = "/tmp/postern-home-XXXXXX", why[128];
+    char *file;
+    struct passwd users[] = { { .pw_uid = 34, .pw_dir = mkdtemp(with) },
+                              { .pw_uid = 35, .pw_dir = mkdtemp(without) } };
+
+    file = mem_printf("%s/.aliases", with);
+    assert_int_equal(symlink("x", file), 0); /* a link that leads nowhere is no file */
+    w->config.aliases.user_file = ".aliases";
+    passwd_next = users;
+    passwd_end = users + 2;
+    assert_int_equal(paths(w, why, sizeof why), 0);
+    assert_null(strstr(w->read.data, with));
+    unlink(file);
+    assert_int_equal(mkdir(file, 0700), 0);
+    passwd_next = users;
+    assert_int_equal(paths(w, why, sizeof why), 0);
+    passwd_next = NULL;
+    assert_non_null(strstr(w->read.data, with));
+    assert_null(strstr(w->read.data, without));
+    rmdir(file);
+    rmdir(with);
+    rmdir(without);
+    free(file);
+}
+
 static void a_disabled_instance_opens_nothing(void **state)
 {
     struct world *w = *state;
@@ -244,6 +290,7 @@ int main(void)
         TEST(everywhere_is_no_place),
         TEST(only_what_is_flagged_is_written),
         TEST(the_core_s_own_options_are_places_too),
+        TEST(homes_of_the_system_s_users_are_read_where_the_file_is),
         TEST(a_disabled_instance_opens_nothing),
         TEST(what_can_not_be_covered_is_named),
         TEST(a_tilde_is_the_homes_of_all),

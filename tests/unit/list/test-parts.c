@@ -112,6 +112,34 @@ static void the_route_says_more_than_the_options(void **state)
     assert_int_equal(place_find(&set, &route, "all@b.example", "", &p, &problem), -EPERM);
 }
 
+static void a_link_leads_no_further_than_the_roots(void **state)
+{
+    char inside[300];
+    const char *roots[] = { inside };
+    struct settings set = { .list = "a@a.example", .roots = { 1, roots } };
+    struct route_says route = { NULL, NULL, NULL };
+    struct problem problem;
+    char within[300], out[300];
+    struct place p;
+    (void)state;
+
+    snprintf(inside, sizeof inside, "%s", path_of("lists"));
+    snprintf(within, sizeof within, "%s", path_of("lists/within"));
+    snprintf(out, sizeof out, "%s", path_of("lists/out"));
+    assert_int_equal(mkdir(inside, 0700), 0);
+    put("secret", "ann@c.example\n");
+    put("lists/crew", "ann@c.example\n");
+    assert_int_equal(symlink("crew", within), 0);
+    assert_int_equal(symlink("../secret", out), 0);
+    route.members = within;
+    find(&set, &route, "a@a.example", "ann@c.example", &p);
+    assert_string_equal(p.file, within);
+    route.members = out;
+    assert_int_equal(place_find(&set, &route, "a@a.example", "x@x.example", &p, &problem), -EPERM);
+    assert_int_equal(problem.fate, POSTERN_DEFERRED);
+    assert_non_null(strstr(problem.text, "lists/out, where a link leads out of the roots"));
+}
+
 static void U_68_a_folder_has_a_file_for_each_list(void **state)
 {
     struct settings set = { .members = folder };
@@ -584,6 +612,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(T_91_a_list_has_an_owner_and_addresses_for_him),
         cmocka_unit_test(the_route_says_more_than_the_options),
+        cmocka_unit_test(a_link_leads_no_further_than_the_roots),
         cmocka_unit_test(U_68_a_folder_has_a_file_for_each_list),
         cmocka_unit_test(a_member_is_read_out_of_the_address_his_bounce_comes_to),
         cmocka_unit_test(U_68_members_are_read_a_line_each),

@@ -90,6 +90,7 @@ static void bad_modules_are_refused_in_words(void **state)
     refused("bad-table",
             ": its descriptor is wrong: option \"port\": its default is wrong: found "
             "70000, expected 1 to 65535");
+    refused("bad-params", ": its descriptor is wrong: one of its params has no name");
     refused("misnamed", ": its descriptor is wrong: it calls itself \"somebody-else\"");
     refused("no-capability",
             ": its descriptor is wrong: it offers nothing that this postern knows");

@@ -4,6 +4,7 @@
 
 #include "../config/scratch.h"
 #include "queue/branch.h"
+#include "route/answers.h"
 
 struct world {
     struct fixture f;
@@ -286,7 +287,8 @@ static void what_expires_in_line_waits_for_the_places_that_are_out(void **state)
     assert_int_equal(count(&w.f, "expired"), 1);
     assert_int_equal(count(&w.f, "bounced"), 1);
     assert_non_null(strstr(fakespool_newest(w.f.spool), "not delivered within 300ms"));
-    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; all@gw.test"));
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; b@y.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "a@one.test"));
     assert_int_equal(fakespool_live(w.f.spool), 1); /* the report */
     end(&w);
 }
@@ -434,8 +436,233 @@ static void what_holds_one_place_is_what_is_said_of_the_recipient(void **state)
     free(text);
     act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL);
     turns(&w.f, 3);
-    assert_int_equal(w.f.n, 0); /* held again, and b has it */
+    assert_int_equal(w.f.n, 1); /* b has it */
+    delivered(&w.f, "h@one.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+/* --- who has waited too long --- */
+
+static const char staff[] = "staff: a@one.test, b@two.test\nowner-staff: boss@three.test\n";
+static const char short_life[] = "\"lifetime\":\"300ms\",\"retry\":[\"50ms\"],\"jitter\":0";
+
+static void expect_expired(struct fixture *f)
+{
+    const char *report;
+
+    for (int i = 0; i < 10000 && !count(f, "bounced"); i++) {
+        if (is_tried(f, "b@two.test"))
+            deferred(f, "b@two.test");
+        usleep(1000);
+        turns(f, 2);
+    }
+    turns(f, 6);
+    report = fakespool_newest(f->spool);
+    assert_int_equal(count(f, "bounced"), 1);
+    assert_int_equal(count(f, "expired"), 1);
+    assert_non_null(strstr(report, "Final-Recipient: rfc822; b@two.test"));
+    assert_non_null(strstr(report, "not delivered within 300ms"));
+    assert_non_null(strstr(report, "451 later"));
+    assert_null(strstr(report, "Final-Recipient: rfc822; staff@gw.test"));
+    assert_null(strstr(report, "Final-Recipient: rfc822; a@one.test"));
+    assert_true(is_tried(f, "boss@three.test"));
+    assert_false(is_tried(f, "s@x.test"));
+    assert_int_equal(fakespool_live(f->spool), 1);
+}
+
+static void places_that_expire_are_told_each_to_its_owner(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, staff, short_life, "", "");
+    add1(&w.f, "s@x.test", "staff@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    expect_expired(&w.f);
+    end(&w);
+}
+
+static void places_that_expire_after_a_restart_are_found_out_once_more(void **state)
+{
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, staff, "\"retry\":[\"1h\"],\"jitter\":0", "", "");
+    start_there(&g, w.path, short_life, "", "");
+    add1(&w.f, "s@x.test", "staff@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    deferred(&w.f, "b@two.test");
+    replay(&w.f, &g, "s@x.test", "staff@gw.test");
+    expect_expired(&g);
+    stop(&g);
+    end(&w);
+}
+
+static void what_was_an_alias_and_expires_is_told_by_its_name(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, staff, short_life, "", "");
+    add1(&w.f, "s@x.test", "staff@gw.test");
+    turns(&w.f, 2);
+    delivered(&w.f, "a@one.test");
+    deferred(&w.f, "b@two.test");
+    change_aliases(&w, "other: c@one.test\n");
+    usleep(320000);
+    for (int i = 0; i < 10000 && !count(&w.f, "bounced"); i++) {
+        usleep(1000);
+        turns(&w.f, 2);
+    }
+    assert_int_equal(count(&w.f, "expired"), 1);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; staff@gw.test"));
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "not delivered within 300ms"));
+    end(&w);
+}
+
+/* --- who waits, and who is held --- */
+
+static void the_place_that_may_go_first_says_when(void **state)
+{
+    time_t later = time(NULL) + 3 * 3600;
+    struct tm tm = *localtime(&later);
+    struct world w;
+    char *groups;
+
+    (void)state;
+    groups = mem_printf("\"queue_groups\":[{\"name\":\"night\",\"domain\":[\"night.test\"],"
+                        "\"hours\":\"%02d:00-%02d:00\"}],",
+                        tm.tm_hour, (tm.tm_hour + 1) % 24);
+    begin(&w, "all: n@night.test, b@two.test\n",
+          "\"retry\":[\"1h\"],\"dead_min\":\"20ms\",\"jitter\":0", "", groups);
+    free(groups);
+    add1(&w.f, "s@x.test", "u@two.test");
+    turns(&w.f, 2);
+    say(&w.f, "u@two.test", POSTERN_DEFERRED, POSTERN_CAUSE_DESTINATION, "refused");
+    turns(&w.f, 3);
+    add1(&w.f, "s@x.test", "all@gw.test");
+    until_tried(&w.f, "b@two.test"); /* not in three hours */
+    assert_false(is_tried(&w.f, "n@night.test"));
+    end(&w);
+}
+
+static void what_is_deferred_is_tried_while_another_is_held(void **state)
+{
+    struct world w;
+    char *text;
+
+    (void)state;
+    begin(&w, "all: h@one.test, b@two.test\n", "\"retry\":[\"20ms\"],\"jitter\":0", "",
+          "\"rules\":[{\"recipient\":\"h@one.test\",\"hold\":\"look\"}],");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    deferred(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "waiting");
+    expect_told(&w.f, "text", "451 later");
+    until_tried(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "waiting");
+    delivered(&w.f, "b@two.test");
     expect_told(&w.f, "state", "held");
+    text = told(&w.f, "text");
+    assert_non_null(strstr(text, "look"));
+    free(text);
+    end(&w);
+}
+
+static void hold_by_transport(struct fixture *f, const char *rcpt)
+{
+    say(f, rcpt, POSTERN_DEFERRED, POSTERN_CAUSE_HELD, "a moderator is asked");
+    turns(f, 3);
+}
+
+static void a_transport_that_holds_one_place_is_not_asked_again(void **state)
+{
+    struct world w;
+    size_t j, i;
+
+    (void)state;
+    begin(&w, "all: l@one.test, b@two.test\n", "\"retry\":[\"20ms\"],\"jitter\":0", "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    hold_by_transport(&w.f, "l@one.test");
+    deferred(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "waiting");
+    until_tried(&w.f, "b@two.test");
+    assert_false(is_tried(&w.f, "l@one.test"));
+    delivered(&w.f, "b@two.test");
+    expect_told(&w.f, "state", "held");
+    expect_told(&w.f, "text", "a moderator is asked");
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    assert_true(find(&w.f, "l@one.test", &j, &i));
+    assert_true(queue_job_released(w.f.jobs[j], i));
+    delivered(&w.f, "l@one.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void a_place_that_is_held_does_not_expire(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, "all: l@one.test, b@two.test\n", short_life, "", "");
+    add1(&w.f, "s@x.test", "all@gw.test");
+    turns(&w.f, 2);
+    hold_by_transport(&w.f, "l@one.test");
+    for (int i = 0; i < 10000 && !count(&w.f, "bounced"); i++) {
+        if (is_tried(&w.f, "b@two.test"))
+            deferred(&w.f, "b@two.test");
+        usleep(1000);
+        turns(&w.f, 2);
+    }
+    turns(&w.f, 6);
+    assert_non_null(strstr(fakespool_newest(w.f.spool), "Final-Recipient: rfc822; b@two.test"));
+    assert_null(strstr(fakespool_newest(w.f.spool), "l@one.test"));
+    delivered(&w.f, "s@x.test");
+    expect_told(&w.f, "state", "held");
+    /* However old: it gets its try. */
+    act(&w.f, &(struct queue_filter){ .all = 1 }, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    delivered(&w.f, "l@one.test");
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
+static void who_is_released_is_released_from_that_hold_alone(void **state)
+{
+    static const char rule[] = "\"rules\":[{\"recipient\":\"l@one.test\",\"hold\":\"look\"}],";
+    struct queue_filter all = { .all = 1 };
+    struct fixture g;
+    struct world w;
+
+    (void)state;
+    begin(&w, "none: nobody\n", "", "", rule);
+    start_there(&g, w.path, "", "", rule);
+    add1(&w.f, "s@x.test", "l@one.test");
+    act(&w.f, &all, QUEUE_HOLD, "an operator's");
+    act(&w.f, &all, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    expect_told(&w.f, "state", "held"); /* by the rule: of that nobody has spoken */
+    act(&w.f, &all, QUEUE_RELEASE, NULL);
+    turns(&w.f, 3);
+    assert_int_equal(w.f.n, 1);
+    assert_false(queue_job_released(w.f.jobs[0], 0)); /* nor of a moderator's */
+    hold_by_transport(&w.f, "l@one.test");
+    expect_told(&w.f, "state", "held");
+    replay(&w.f, &g, "s@x.test", "l@one.test"); /* all of that is known after a restart */
+    turns(&g, 3);
+    act(&g, &all, QUEUE_RELEASE, NULL);
+    turns(&g, 3);
+    assert_int_equal(g.n, 1);
+    assert_true(queue_job_released(g.jobs[0], 0));
+    delivered(&g, "l@one.test");
+    assert_int_equal(fakespool_live(g.spool), 0);
+    stop(&g);
     end(&w);
 }
 
@@ -620,6 +847,129 @@ static void one_removed_while_its_user_is_asked_goes_with_the_answer(void **stat
     turns(&w.f, 4);
     assert_int_equal(fakespool_live(w.f.spool), 0);
     end(&w);
+}
+
+/* --- who asks directories --- */
+
+#define ASKED_MAX 1024u
+
+struct asking {
+    struct world w;
+    size_t n, total; /* n: that have not been told yet */
+    int fail;
+    struct {
+        void (*done)(void *ctx);
+        void *ctx;
+        struct route_need need; /* texts in arena */
+    } v[ASKED_MAX];
+    struct arena *arena;
+};
+
+static void ask(void *ctx, const struct route_need *need, void (*done)(void *ctx), void *done_ctx)
+{
+    struct asking *a = CONTAINER(CONTAINER(ctx, struct world, f), struct asking, w);
+
+    assert_true(a->n < ASKED_MAX);
+    a->v[a->n].done = done;
+    a->v[a->n].ctx = done_ctx;
+    a->v[a->n++].need =
+        (struct route_need){ need->kind, arena_strdup(a->arena, need->source),
+                             arena_strdup(a->arena, need->key), arena_strdup(a->arena, need->local),
+                             arena_strdup(a->arena, need->domain) };
+    a->total++;
+}
+
+static void begin_asking(struct asking *a, const char *aliases)
+{
+    begin(&a->w, aliases, "\"retry\":[\"1h\"]", "},\"directories\":{\"people\":{\"plugin\":\"x\"}",
+          "\"local_domains\":[\"gw.test\"],\"users\":[\"people\"],");
+    a->w.f.queue->ask = ask;
+    a->arena = arena_new();
+}
+
+static void end_asking(struct asking *a)
+{
+    end(&a->w);
+    arena_free(&a->arena);
+    free(a);
+}
+
+static void tell_all(struct asking *a)
+{
+    struct route_answers *answers = route_answers_of(a->w.f.routes);
+    size_t n = a->n;
+
+    for (size_t i = 0; i < n; i++) {
+        if (a->fail)
+            route_answers_fail(answers, &a->v[i].need, "silent");
+        else
+            route_answers_put(answers, &a->v[i].need, 0, NULL, 0, 0);
+        a->v[i].done(a->v[i].ctx);
+    }
+    memmove(a->v, a->v + n, (a->n - n) * sizeof a->v[0]);
+    a->n -= n;
+    turns(&a->w.f, 3);
+}
+
+static void those_for_whom_there_is_no_room_are_asked_for_with_the_answers(void **state)
+{
+    char names[600][24];
+    const char *rcpts[600];
+    struct asking *a = mem_zalloc(sizeof *a);
+    size_t delivered_n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 600; i++) {
+        snprintf(names[i], sizeof names[i], "u%zu@gw.test", i);
+        rcpts[i] = names[i];
+    }
+    begin_asking(a, "other: x@y.test\n");
+    add(&a->w.f, "s@x.test", 600, rcpts);
+    turns(&a->w.f, 3);
+    assert_int_equal(a->total, 255);
+    tell_all(a);
+    assert_int_equal(a->total, 510); /* and no second goes by */
+    tell_all(a);
+    assert_int_equal(a->total, 600);
+    tell_all(a);
+    for (int i = 0; i < 100 && a->w.f.n; i++) {
+        for (size_t j = 0; j < a->w.f.n; j++)
+            delivered_n += queue_job_rcpts(a->w.f.jobs[j]);
+        settle_all(&a->w.f, POSTERN_DELIVERED, 0, "250 ok");
+        turns(&a->w.f, 3);
+    }
+    assert_int_equal(delivered_n, 600);
+    assert_int_equal(a->total, 600);
+    assert_int_equal(fakespool_live(a->w.f.spool), 0);
+    end_asking(a);
+}
+
+/* More names than are asked for at once, of a directory that is silent for longer than its failures
+ * are kept. */
+static void failures_count_for_as_long_as_the_asking_lasts(void **state)
+{
+    struct asking *a = mem_zalloc(sizeof *a);
+    struct buf aliases = { 0 };
+    unsigned rounds = 0;
+
+    (void)state;
+    for (int i = 0; i < 150; i++)
+        buf_printf(&aliases, "%s u%d@gw.test", i ? "," : "all:", i);
+    buf_adds(&aliases, "\n");
+    begin_asking(a, aliases.data);
+    a->fail = 1;
+    add1(&a->w.f, "s@x.test", "all@gw.test");
+    turns(&a->w.f, 3);
+    for (; a->n && rounds < 20; rounds++) {
+        tell_all(a);
+        route_answers_forget(route_answers_of(a->w.f.routes));
+    }
+    assert_int_equal(rounds, 3);
+    assert_int_equal(a->total, 150);
+    expect_told(&a->w.f, "tries", "1");
+    expect_told(&a->w.f, "text", "directory people: silent");
+    end_asking(a);
+    buf_free(&aliases);
 }
 
 /* --- places that several recipients stand for --- */
@@ -931,6 +1281,14 @@ int main(void)
         cmocka_unit_test(a_stop_and_a_restart_forget_no_place_and_repeat_none),
         cmocka_unit_test(a_failure_beside_a_place_that_is_held_is_told_also_after_a_restart),
         cmocka_unit_test(what_holds_one_place_is_what_is_said_of_the_recipient),
+        cmocka_unit_test(places_that_expire_are_told_each_to_its_owner),
+        cmocka_unit_test(places_that_expire_after_a_restart_are_found_out_once_more),
+        cmocka_unit_test(what_was_an_alias_and_expires_is_told_by_its_name),
+        cmocka_unit_test(the_place_that_may_go_first_says_when),
+        cmocka_unit_test(what_is_deferred_is_tried_while_another_is_held),
+        cmocka_unit_test(a_transport_that_holds_one_place_is_not_asked_again),
+        cmocka_unit_test(a_place_that_is_held_does_not_expire),
+        cmocka_unit_test(who_is_released_is_released_from_that_hold_alone),
         cmocka_unit_test(a_notice_to_a_postmaster_who_is_an_alias_is_held_and_tried_again),
         cmocka_unit_test(failures_of_a_list_are_told_to_its_owner_and_others_to_the_sender),
         cmocka_unit_test(what_the_owner_is_to_be_told_is_known_after_a_restart),
@@ -938,6 +1296,8 @@ int main(void)
         cmocka_unit_test(a_long_list_is_known_after_a_stop_though_not_each_outcome_was_written),
         cmocka_unit_test(what_is_asked_of_users_does_not_hold_up_what_can_go),
         cmocka_unit_test(one_removed_while_its_user_is_asked_goes_with_the_answer),
+        cmocka_unit_test(those_for_whom_there_is_no_room_are_asked_for_with_the_answers),
+        cmocka_unit_test(failures_count_for_as_long_as_the_asking_lasts),
         cmocka_unit_test(a_place_of_two_recipients_is_served_once),
         cmocka_unit_test(the_failure_of_a_place_of_two_recipients_is_told_of_each),
         cmocka_unit_test(who_is_left_gets_what_one_was_removed_from),

@@ -711,6 +711,77 @@ static void a_message_whose_outcomes_are_all_known_leaves_after_a_restart(void *
     stop(&g);
 }
 
+/* One recipient may take very long; what the others have come to is not lost with the worker. */
+static void what_is_settled_is_written_before_the_last_one_is(void **state)
+{
+    static const char *const rcpts[] = { "a@y.test", "b@y.test", "c@y.test", "d@y.test" };
+    struct fixture f, g;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"1h\"]", ""));
+    start(&g, CONFIG("\"retry\":[\"1h\"]", ""));
+    add(&f, "s@x.test", 4, rcpts);
+    turns(&f, 2);
+    assert_int_equal(f.n, 1);
+    settle(&f, 0, 1, POSTERN_DELIVERED, 0, "250");
+    settle(&f, 0, 2, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "450");
+    settle(&f, 0, 3, POSTERN_FAILED, POSTERN_CAUSE_RECIPIENT, "550");
+    turns(&f, 2);
+    assert_int_equal(fakespool_state(fakespool_first(f.spool))->len, 0); /* the last may be near */
+    for (int i = 0; i < 20000 && !count(&f, "delivered"); i++) {
+        usleep(1000);
+        turns(&f, 1);
+    }
+    assert_int_equal(count(&f, "delivered"), 1);
+    assert_int_equal(waiting(&f, WAIT_IN_FLIGHT), 1);
+    assert_int_equal(fakespool_live(f.spool), 1); /* one report, when all are known */
+    /* The worker is killed now: the next one tries a@ again, and nobody else. */
+    replay(&f, &g, 4, rcpts);
+    turns(&g, 3);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(queue_job_rcpts(g.jobs[0]), 1);
+    assert_string_equal(queue_job_rcpt(g.jobs[0], 0), "a@y.test");
+    assert_int_equal(waiting(&g, WAIT_BACKOFF), 2); /* c@, and the report of d@ */
+    /* Or it lives, and the rest is as ever: nothing counts twice. */
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    f.n = 0;
+    turns(&f, 4);
+    assert_int_equal(count(&f, "delivered"), 2);
+    assert_int_equal(count(&f, "failed"), 1);
+    assert_int_equal(count(&f, "deferred"), 1);
+    assert_int_equal(queue_in_flight(f.queue), 1); /* the report */
+    assert_int_equal(fakespool_live(f.spool), 2);
+    stop(&f);
+    stop(&g);
+}
+
+static void who_is_settled_early_may_be_tried_again_beside_the_job(void **state)
+{
+    static const char *const rcpts[] = { "a@y.test", "b@y.test" };
+    struct fixture f;
+
+    (void)state;
+    start(&f, CONFIG("\"retry\":[\"10ms\"]", ""));
+    add(&f, "s@x.test", 2, rcpts);
+    turns(&f, 2);
+    settle(&f, 0, 1, POSTERN_DEFERRED, POSTERN_CAUSE_RECIPIENT, "450");
+    for (int i = 0; i < 20000 && f.n < 2; i++) {
+        usleep(1000);
+        turns(&f, 1);
+    }
+    assert_int_equal(f.n, 2);
+    assert_string_equal(queue_job_rcpt(f.jobs[1], 0), "b@y.test");
+    settle(&f, 1, 0, POSTERN_DELIVERED, 0, "250");
+    turns(&f, 3);
+    assert_int_equal(fakespool_live(f.spool), 1);
+    settle(&f, 0, 0, POSTERN_DELIVERED, 0, "250");
+    f.n = 0;
+    turns(&f, 3);
+    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_int_equal(count(&f, "messages"), 0);
+    stop(&f);
+}
+
 static json_int_t all_waiting(struct fixture *f)
 {
     json_int_t n = 0;
@@ -1175,9 +1246,9 @@ static void an_action_on_very_many_is_done_in_parts(void **state)
     } while (from);
     assert_int_equal(parts, 3);
     assert_int_equal(n, 11999);
-    turns(&f, 200);
     n = act(&f, &some, QUEUE_REMOVE, NULL);
     assert_in_range(n, 3110, 3111);
+    turns(&f, 200);
     assert_int_equal(count(&f, "messages"), 11999 - n);
     stop(&f);
 }
@@ -1375,6 +1446,8 @@ int main(void)
         cmocka_unit_test(a_notification_under_way_at_the_end_is_let_go_of),
         cmocka_unit_test(what_a_stop_takes_back_is_due_at_once_and_was_no_try),
         cmocka_unit_test(a_message_whose_outcomes_are_all_known_leaves_after_a_restart),
+        cmocka_unit_test(what_is_settled_is_written_before_the_last_one_is),
+        cmocka_unit_test(who_is_settled_early_may_be_tried_again_beside_the_job),
         cmocka_unit_test(no_bytes_of_a_state_do_harm),
         cmocka_unit_test(a_transport_that_settles_at_once_leaves_the_loop_to_others),
         cmocka_unit_test(a_status_agrees_with_the_fate_and_an_unknown_cause_means_nothing),

@@ -119,6 +119,20 @@ static void nobody_gets_it_twice(void **state)
     world_done(&w);
 }
 
+static void commands_differ_by_all_of_their_words(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "a.json",
+               "{\"both\": [{\"pipe\": [\"/bin/echo\", \"first\"]}, {\"pipe\": [\"/bin/echo\", "
+               "\"second\"]}, {\"pipe\": [\"/bin/echo\", \"first\"]}]}");
+    world_good(&w, "\"files\": [{\"path\": \"@DIR@/a.json\"}]");
+    world_expect(&w, "both@example.com", "pipe /bin/echo\npipe /bin/echo\n");
+    world_done(&w);
+}
+
 static void an_alias_that_names_itself_is_a_delivery(void **state)
 {
     struct world w;
@@ -146,6 +160,38 @@ static void expect_error(const struct world *w, const char *address, const char 
     }
     assert_int_equal(n, 1);
     alias_expansion_done(&e);
+}
+
+static void an_alias_may_name_a_folder_of_itself(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_one(&w,
+              "a: a+x;\n"
+              "two: two+x, two+y, bob@far.example;\n"
+              "b: c; c: b+x;\n"
+              "d: d+x; e: d+x, d; \n"
+              "d+x: z@far.example;\n"
+              "v@virtual.example: v+x@virtual.example;\n"
+              "own: own, own+x;\n",
+              "");
+    world_expect(&w, "a@example.com", "local a@gw.example.com folder=x\n");
+    world_expect(&w, "a@museum.example.org", "local a@gw.example.com folder=x\n");
+    world_expect(&w, "a+x@museum.example.org", "local a@gw.example.com folder=x\n");
+    world_expect(&w, "a+y@example.com", "local a@gw.example.com folder=x\n");
+    world_expect(&w, "two@example.com",
+                 "local two@gw.example.com folder=x\n"
+                 "local two@gw.example.com folder=y\n"
+                 "address bob@far.example\n");
+    /* another alias has led there: its name is looked up once more */
+    world_expect(&w, "b@museum.example.org", "address c@gw.example.com 5.4.6\n");
+    world_expect(&w, "e@museum.example.org", "address z@far.example\n");
+    world_expect(&w, "v@virtual.example", "local v@virtual.example folder=x\n");
+    world_expect(&w, "own@museum.example.org",
+                 "local own@gw.example.com\nlocal own@gw.example.com folder=x\n");
+    world_done(&w);
 }
 
 static void circles_are_told_with_their_chain(void **state)
@@ -260,6 +306,24 @@ static void owners(void **state)
     world_done(&w);
 }
 
+static void no_list_is_its_own_member(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    world_file(&w, "m", "lst\nann\n");
+    world_file(&w, "self", "one@example.com\none\n");
+    world_file(&w, "aliases.tcp", "lst:: joe, m;\none:: joe, self;\ntwo: two, \"<m\";\n");
+    world_good(&w, ONE ", \"roots\": [\"@DIR@\"]");
+    world_expect(&w, "lst@example.com", "address ann@gw.example.com owner=joe@gw.example.com\n");
+    world_expect(&w, "one@example.com", "list one@example.com 4.3.5\n");
+    world_expect(&w, "two@example.com",
+                 "local two@gw.example.com\n"
+                 "address ann@gw.example.com owner=joe@gw.example.com\n");
+    world_done(&w);
+}
+
 static void lists_can_be_left_to_a_transport(void **state)
 {
     struct alias_expand how;
@@ -349,12 +413,15 @@ int main(void)
         cmocka_unit_test(the_month_is_the_type_of_an_archive),
         cmocka_unit_test(T_37_names_count_for_local_domains_only),
         cmocka_unit_test(nobody_gets_it_twice),
+        cmocka_unit_test(commands_differ_by_all_of_their_words),
         cmocka_unit_test(an_alias_that_names_itself_is_a_delivery),
+        cmocka_unit_test(an_alias_may_name_a_folder_of_itself),
         cmocka_unit_test(circles_are_told_with_their_chain),
         cmocka_unit_test(nesting_has_an_end),
         cmocka_unit_test(growth_has_an_end),
         cmocka_unit_test(folders),
         cmocka_unit_test(owners),
+        cmocka_unit_test(no_list_is_its_own_member),
         cmocka_unit_test(lists_can_be_left_to_a_transport),
         cmocka_unit_test(a_list_that_is_left_to_a_transport_gets_its_owners_mail),
         cmocka_unit_test(what_cannot_be_read_is_not_lost),

@@ -130,7 +130,7 @@ static unsigned dice(uint32_t *seed, unsigned sides)
     return (*seed >> 8) % sides;
 }
 
-/* A local part, as JSON: one that needs no quotes, with marks in front as often as not; or quoted. */
+/* A local part, as JSON: in quotes, or one that needs none, with marks in front. */
 static void add_local_part(struct buf *out, uint32_t *seed)
 {
     static const char marks[] = "*_|#%!/=?^`{}~$&'+-";
@@ -259,6 +259,11 @@ static void a_file_keeps_its_name_whoever_said_it(void **state)
     kit_good(ALIAS_SYNTAX_TCPWARE, "a: \">>/srv/all\", \">/srv/all\";\n",
              "a: \">>/srv/all\", \">/srv/all\";\n", NULL);
     kit_bad(ALIAS_SYNTAX_TCPWARE, "a: \">>\";\n", "f:1:4: expected the name of a file");
+    kit_bad(ALIAS_SYNTAX_TCPWARE, "a: \"> >/srv/all\";\n", "f:1:4: expected the name of a file");
+    kit_bad(ALIAS_SYNTAX_JSON, "{\"a\": {\"file\": \">/srv/all\"}}\n",
+            "f:1:7: expected the name of a file");
+    kit_good(ALIAS_SYNTAX_TCPWARE, "a: \">/srv/all;1;23\";\n", "a: \">/srv/all\";\n",
+             (const char *const[]){ "f:1:4: the version \";1;23\" of a file is left out", NULL });
     (void)state;
 }
 

@@ -166,6 +166,24 @@ static void a_ucx_list(void **state)
              "ann@x.example\nbob@x.example\n", more);
 }
 
+static void what_only_aliases_may_be_is_no_member(void **state)
+{
+    static const char *const warnings[] = {
+        "f:2:1: found \"|cmd\", expected an address: passed over",
+        "f:3:1: found \"\"<x\"\", expected an address: passed over",
+        "f:4:6: found \"*\", expected an address: passed over",
+        "f:5:1: found \"_ann\", expected an address: passed over",
+        "f:6:3: found \"#ann\", expected an address: passed over",
+        NULL
+    };
+
+    (void)state;
+    kit_good(ALIAS_SYNTAX_INCLUDE,
+             "ann\n|cmd\n\"<x\"\na@b, *, c@d\n_ann\n  #ann\n#sharp@b, _u@b, \n", "ann\na@b\nc@d\n",
+             warnings);
+    kit_good(ALIAS_SYNTAX_INCLUDE, " #sharp@b, _u@b, \n", "#sharp@b\n\"_u\"@b\n", NULL);
+}
+
 static void broken_members(void **state)
 {
     static const struct bad dis[] = {
@@ -274,6 +292,7 @@ int main(void)
         cmocka_unit_test(json_aliases),
         cmocka_unit_test(broken_json_aliases),
         cmocka_unit_test(a_ucx_list),
+        cmocka_unit_test(what_only_aliases_may_be_is_no_member),
         cmocka_unit_test(broken_members),
         cmocka_unit_test(an_included_file),
         cmocka_unit_test(U_67_full_names_of_a_password_file),

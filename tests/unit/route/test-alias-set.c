@@ -297,6 +297,7 @@ static void an_empty_folder_that_goes_is_told_once(void **state)
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(world_load(&w), 1);
     assert_int_equal(w.report.errors.n, 1);
+    assert_non_null(strstr(w.report.errors.lines[0], "(it is in aliases.lists)"));
     assert_int_equal(world_load(&w), 0);
     assert_int_equal(w.report.errors.n, 0);
     world_expect(&w, "c@example.com", "address c@example.com\n");

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "alias-kit.h"
+#include "config/engine.h"
 
 #define T ALIAS_SYNTAX_TCPWARE
 
@@ -79,6 +80,14 @@ static void U_66_a_target_may_wear_the_jacket_or_not(void **state)
              "h: bob@far.example;\n"
              "i: smtp@far.example;\n",
              NULL);
+    kit_good(T,
+             "a: SMTP%\"\"\"bob@far.example\"\"\", MX%\"<bob@far.example>\";\n"
+             "b: in%\"bob@far.example\", \"MX%\"\"ann@far.example\"\"\";\n"
+             "c: MX%bob@far.example;\n",
+             "a: bob@far.example, bob@far.example;\n"
+             "b: bob@far.example, ann@far.example;\n"
+             "c: MX%bob@far.example;\n",
+             NULL);
     kit_bad(T, "a: SMTP%\"bob;\n", "f:1:4: the quotes that open here do not close on their line");
 }
 
@@ -151,6 +160,9 @@ static void a_broken_file_is_refused_where_it_breaks(void **state)
           "f:1:6: found ';', expected ',' and the file of the list's members (the entry "
           "that began in line 1)" },
         { "l:: a, ;", "f:1:8: expected the name of a file of addresses" },
+        { "l:: \"|cmd\", x;", "f:1:5: found \"|cmd\", expected the address of the list's owner" },
+        { "l:: *, x;", "f:1:5: found \"*\", expected the address of the list's owner" },
+        { "l:: _bob, x;", "f:1:5: found \"_bob\", expected the address of the list's owner" },
         { "l:: , x;",
           "f:1:5: found ',', expected the address of the list's owner (the entry that "
           "began in line 1)" },
@@ -164,6 +176,35 @@ static void a_broken_file_is_refused_where_it_breaks(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         kit_bad(T, cases[i].text, cases[i].complaint);
+}
+
+/* A file may be one line: each complaint counts so far back, and no farther. */
+static void what_is_far_out_in_a_line_has_no_column(void **state)
+{
+    struct buf text = { 0 };
+    struct kit k;
+
+    (void)state;
+    buf_adds(&text, "a: x; a: y;");
+    for (unsigned i = 0; i < 70000; i++)
+        buf_addc(&text, ' ');
+    buf_adds(&text, "a: z;");
+    kit_read(&k, ALIAS_SYNTAX_TCPWARE, text.data);
+    assert_int_equal(k.r, 0);
+    assert_int_equal(k.report.warnings.n, 2);
+    assert_string_equal(k.report.warnings.lines[0],
+                        "f:1:7: \"a\" is defined in line 1 already: that one counts");
+    assert_string_equal(k.report.warnings.lines[1],
+                        "f:1: \"a\" is defined in line 1 already: that one counts");
+    kit_done(&k);
+    buf_clear(&text);
+    for (unsigned i = 0; i < 200000; i++)
+        buf_adds(&text, "a: x; ");
+    kit_read(&k, ALIAS_SYNTAX_TCPWARE, text.data);
+    assert_int_equal(k.r, 0);
+    assert_int_equal(k.report.warnings.n, CONFIG_ERRORS_MAX + 1);
+    kit_done(&k);
+    buf_free(&text);
 }
 
 static void personal_files_hold_addresses_only(void **state)
@@ -254,6 +295,7 @@ int main(void)
         cmocka_unit_test(comments_stand_in_column_one_and_an_entry_goes_over_lines),
         cmocka_unit_test(the_first_of_a_name_counts),
         cmocka_unit_test(a_broken_file_is_refused_where_it_breaks),
+        cmocka_unit_test(what_is_far_out_in_a_line_has_no_column),
         cmocka_unit_test(personal_files_hold_addresses_only),
         cmocka_unit_test(printing_and_reading_are_inverse),
     };

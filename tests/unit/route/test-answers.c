@@ -61,6 +61,30 @@ static void answers_are_kept_by_kind_directory_and_name(void **state)
     route_answers_free(&a);
 }
 
+/* A filter may ask for the local part and the domain, a list of users for the very letters. */
+static void answers_are_kept_by_all_that_is_asked(void **state)
+{
+    struct route_answers *a = route_answers_new(&cfg);
+    struct route_need n = { POSTERN_LOOKUP_USER, "people", "bob", "bob", "a.test" };
+    struct route_need domain = n, letters = n, shifted = n;
+    struct route_answer got;
+
+    (void)state;
+    domain.domain = "b.test";
+    letters.local = "Bob";
+    shifted.key = "bobb"; /* all the same when put together */
+    shifted.local = "ob";
+    route_answers_put(a, &n, -ENOENT, NULL, 0, 0);
+    assert_int_equal(route_answers_get(a, &n, &got), 1);
+    assert_int_equal(route_answers_get(a, &domain, &got), 0);
+    assert_int_equal(route_answers_get(a, &letters, &got), 0);
+    assert_int_equal(route_answers_get(a, &shifted, &got), 0);
+    route_answers_put(a, &domain, 0, NULL, 0, 0);
+    assert_int_equal(route_answers_get(a, &n, &got), 1);
+    assert_int_equal(got.result, -ENOENT);
+    route_answers_free(&a);
+}
+
 static void the_oldest_goes_when_there_are_too_many(void **state)
 {
     struct route_answers *a = route_answers_new(&cfg);
@@ -159,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_kept_by_kind_directory_and_name),
+        cmocka_unit_test(answers_are_kept_by_all_that_is_asked),
         cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
         cmocka_unit_test(what_is_no_target_is_a_failure_in_words),
         cmocka_unit_test(commands_are_only_for_directories_that_may),

@@ -104,6 +104,63 @@ static void the_sections_own_mistakes_are_named_too(void **state)
                "never end");
 }
 
+static char *with_anyone(const char *rule)
+{
+    return mem_printf(TABLES_LOCAL ", \"rules\": [{%s, \"accept_from\": \"anyone\"}]", rule);
+}
+
+/* "*" is not the only way to say "everything". */
+static void anyone_may_send_to_domains_that_are_named(void **state)
+{
+    static const char *const bad[] = {
+        "\"domain\": \"*.*\", \"transport\": \"smtp-out\"",
+        "\"domain\": \"**\", \"transport\": \"smtp-out\"",
+        "\"domain\": \"?*\", \"transport\": \"smtp-out\"",
+        "\"domain\": \"x*.?y\", \"transport\": \"smtp-out\"",
+        "\"domain\": [\"a.example\", \"*.*\"], \"transport\": \"smtp-out\"",
+        "\"recipient\": \"*@?*\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"bob@\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"bob@\", \"hold\": \"x\"",
+        "\"recipient\": [\"@a.example\", \"bob@\"], \"transport\": \"smtp-out\"",
+        "\"recipient\": \"bob@\", \"domain\": \"*\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"*%*@\", \"rewrite\": \"$1@$2.far.example\"",
+    };
+    static const char *const good[] = {
+        "\"domain\": \".example\", \"transport\": \"smtp-out\"",
+        "\"domain\": \"mail*.a.example\", \"transport\": \"smtp-out\"",
+        "\"domain\": \"[192.0.2.1]\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"*@?.a.example\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"bob@\", \"domain\": \"a.example\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"bob@\", \"ingress\": \"submission\", \"transport\": \"smtp-out\"",
+        "\"recipient\": \"spam@\", \"discard\": true",
+        "\"recipient\": \"abuse@\", \"rewrite\": \"desk@a.example\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *routing = with_anyone(bad[i]);
+
+        tables_bad(
+            NULL, routing,
+            "50-routing.json#/routing/rules/0/accept_from: \"anyone\" without naming domains "
+            "makes an open relay: name the recipients' domains, or the ingress");
+        free(routing);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char *routing = with_anyone(good[i]);
+        struct tables t;
+
+        tables_good(&t, routing);
+        tables_done(&t);
+        free(routing);
+    }
+    tables_bad(NULL,
+               TABLES_LOCAL ", \"gateways\": [{\"domain\": \"*.*\", \"next_hops\": \"mx.example\", "
+                            "\"accept_from\": \"anyone\"}]",
+               "50-routing.json#/routing/gateways/0/accept_from: \"anyone\" without naming domains "
+               "makes an open relay: name the recipients' domains, or the ingress");
+}
+
 static void the_names_of_actions_are_no_names_for_transports(void **state)
 {
     (void)state;
@@ -152,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_named_where_it_is),
         cmocka_unit_test(the_sections_own_mistakes_are_named_too),
+        cmocka_unit_test(anyone_may_send_to_domains_that_are_named),
         cmocka_unit_test(the_names_of_actions_are_no_names_for_transports),
         cmocka_unit_test(a_loop_over_several_rules_is_found),
         cmocka_unit_test(a_gateway_without_mailboxes_is_allowed),

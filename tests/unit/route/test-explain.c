@@ -54,6 +54,33 @@ static void the_default_comes_after_everything_else(void **state)
         "     accepted from clients that may relay\n");
 }
 
+static void what_is_released_goes_past_the_rules_that_hold(void **state)
+{
+    struct route_query q = {
+        .rcpt = "bob@example.org", .sender = "ann@x", .ingress = "submission", .released = 1
+    };
+
+    (void)state;
+    assert_explained(
+        q, 0,
+        "bob@example.org\n"
+        "  rule 1   (50-routing.json#/routing/rules/0)        no: domain example.org is neither "
+        "*.corp.example nor hq.example\n"
+        "  rule 2   (50-routing.json#/routing/rules/1)        no: recipient bob@example.org is not "
+        "*@old.example\n"
+        "  rule 3   (50-routing.json#/routing/rules/2)        no: it holds this, and an operator "
+        "has released it\n"
+        "  rule 4   (50-routing.json#/routing/rules/3)        no: recipient bob@example.org is not "
+        "spam@\n"
+        "  rule 5   (50-routing.json#/routing/rules/4)        no: recipient bob@example.org is not "
+        "null@\n"
+        "  local    (50-routing.json#/routing/local_domains)  no: example.org is not a local "
+        "domain\n"
+        "  default  (50-routing.json#/routing/default)        yes: nothing above matched\n"
+        "  => transport smtp-out, next hops: by MX of example.org\n"
+        "     accepted from clients that may relay\n");
+}
+
 static void a_rule_says_what_matched(void **state)
 {
     struct route_query q = { .rcpt = "bob@x.corp.example", .sender = "" };
@@ -234,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_comes_after_everything_else),
+        cmocka_unit_test(what_is_released_goes_past_the_rules_that_hold),
         cmocka_unit_test(a_rule_says_what_matched),
         cmocka_unit_test(a_rewrite_is_followed),
         cmocka_unit_test(what_is_not_known_is_said),

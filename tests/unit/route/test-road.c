@@ -42,6 +42,28 @@ static void U_24_the_percent_hack_goes_on_for_who_may_relay(void **state)
     tables_done(&t);
 }
 
+/* It believes us, and might go on where we would not. */
+static void a_hub_for_local_mail_gets_roads_from_who_may_relay(void **state)
+{
+    static const char *const roads[] = { "off", "percent", "all" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof roads / sizeof *roads; i++) {
+        char *routing = mem_printf(BASE ", \"forwarders\": {\"local\": \"hub.example\"}, "
+                                        "\"roads\": \"%s\"",
+                                   roads[i]);
+        struct tables t;
+
+        tables_good(&t, routing);
+        expect(&t, "user@us.example", "user@us.example", 1);
+        expect(&t, "user%far.example@us.example", "user%far.example@us.example", 0);
+        expect(&t, "far!user@us.example", "far!user@us.example", 0);
+        expect(&t, "\"user@far.example\"@us.example", "\"user@far.example\"@us.example", 0);
+        tables_done(&t);
+        free(routing);
+    }
+}
+
 static void bangs_are_roads_when_asked_for(void **state)
 {
     struct tables t;
@@ -105,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(U_24_a_percent_is_a_users_name_unless_told_otherwise),
         cmocka_unit_test(U_24_the_percent_hack_goes_on_for_who_may_relay),
+        cmocka_unit_test(a_hub_for_local_mail_gets_roads_from_who_may_relay),
         cmocka_unit_test(bangs_are_roads_when_asked_for),
         cmocka_unit_test(bangs_can_be_refused_by_a_rule),
         cmocka_unit_test(U_23_of_a_source_route_only_its_end_counts),

@@ -160,7 +160,7 @@ static void more_recipients_than_allowed_are_for_another_message(void **state)
                 GREETING HELLO OK_MAIL OK_RCPT OK_RCPT
                 "452 4.5.3 Too many recipients\r\n452 4.5.3 Too many recipients\r\n"
                 "452 4.5.3 Too many recipients\r\n" GO_AHEAD QUEUED);
-    assert_int_equal(fakehost_message(t.h, 0)->rcpt_n, 2);
+    assert_int_equal(fakehost_message(t.h, 0)->rcpt_n, 1); /* the same one, twice */
     talk_end(&t);
 }
 

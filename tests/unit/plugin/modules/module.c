@@ -89,6 +89,11 @@ extern const struct postern_plugin something_else;
 #define SYMBOL_OF(mod)  SYMBOL_OF_(mod)
 #define SYMBOL          SYMBOL_OF(MODULE)
 #endif
+#ifdef BAD_PARAMS
+static const char *const params[] = { "command", "user=", NULL };
+#else
+static const char *const params[] = { "command", NULL };
+#endif
 #ifndef ABI
 #define ABI POSTERN_ABI_MAJOR, POSTERN_ABI_MINOR
 #endif
@@ -108,4 +113,5 @@ POSTERN_API const struct postern_plugin SYMBOL = {
     .open = open_it,
     .close = close_it,
     CAPABILITY,
+    .params = params,
 };
