@@ -75,7 +75,8 @@ static void take_line(const struct config *cfg, const char *line, size_t len,
         return;
     config_error(is_error ? errors : warnings, NULL, NULL, "%.*s (as server.user, %s%s)",
                  (int)len - 1, line + 1, cfg->server.user,
-                 is_error ? "" : ": it is read once, when a worker starts, and changes do not count");
+                 is_error ? ""
+                          : ": it is read once, when a worker starts, and changes do not count");
 }
 
 static void take_answer(const struct config *cfg, const struct buf *answer,

@@ -105,8 +105,8 @@ static size_t scan_header(const struct compose *c, const struct buf *raw, struct
     return pos;
 }
 
-/* With -t, addresses on the command line are taken off the list, as sendmail does. What has no domain
- * stays so: such a name is local, whatever ours are. */
+/* With -t, addresses on the command line are taken off the list, as sendmail does. What has no
+ * domain stays so: such a name is local, whatever ours are. */
 static int finish_rcpts(const struct compose *c, json_t *found, json_t *out)
 {
     json_t *r;

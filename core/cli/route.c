@@ -277,8 +277,8 @@ static int check_ingress(const struct options *o, const struct config *cfg)
     return cli_error(EX_DATAERR, "--ingress %s: there is no such ingress", o->query.ingress);
 }
 
-/* What plugins say of themselves is a part of the explanation. What is wrong with one that mail does
- * not need here is for `postern check` to tell. */
+/* What plugins say of themselves is a part of the explanation. What is wrong with one that mail
+ * does not need here is for `postern check` to tell. */
 static void find_plugins(struct config *cfg)
 {
     struct plugin_catalog *catalog = plugin_catalog_new();

@@ -8,8 +8,8 @@
 
 #define CLI_ROUTES_MAX 16777216u /* bytes of such a file */
 
-/* Calls each(ctx, number of the line, line, NULL) for every line, which may be changed; for one that
- * can't be one, with why instead of the line. EX_OK, or a code, printed. */
+/* Calls each(ctx, number of the line, line, NULL) for every line, which may be changed; for one
+ * that can't be one, with why instead of the line. EX_OK, or a code, printed. */
 typedef int cli_line_fn(void *ctx, size_t number, char *line, const char *why);
 int         cli_each_line(const char *path, cli_line_fn *each, void *ctx);
 

@@ -1,7 +1,7 @@
 /* config/kept.c: text files that the configuration names, and that count as a part of it.
  *
- * Who validates a configuration reads them first, and hands them on behind the snapshot, so that a
- * worker that comes back days later has what was found good, whatever stands on the disk by then. */
+ * Who validates a configuration reads them first, and hands them on behind the snapshot: a worker
+ * that comes back days later has what was found good, whatever stands on the disk by then. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

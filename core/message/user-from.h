@@ -16,9 +16,10 @@
 int user_from_parse(const char *line, size_t len, uint32_t flags, const char **ret, size_t *ret_len,
                     const char **reterr_why);
 
-/* Adds the header section, which ends with a line end, to out, with the address in From. What was in From is in Sender then,
- * unless there is one already; of several authors it is the first, for Sender takes but one (RFC
- * 5322 3.6.2). 0, or -EEXIST: there are several From fields, nothing is added. */
+/* Adds the header section, which ends with a line end, to out, with the address in From. What was
+ * in From is in Sender then, unless there is one already; of several authors it is the first, for
+ * Sender takes but one (RFC 5322 3.6.2). 0, or -EEXIST: there are several From fields, nothing is
+ * added. */
 int user_from_apply(const char *head, size_t len, const char *address, size_t address_len,
                     struct buf *out);
 

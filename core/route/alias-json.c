@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "config/engine.h"
 #include "route/alias-read.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -127,20 +128,37 @@ static int add_path(struct alias_reader *r, const char *at, const json_t *value,
     return alias_add_special(r, at, kind, 0, json_string_value(value), json_string_length(value));
 }
 
+/* The only key beside comments, or "": there are none, or several. */
+static const char *only_key(json_t *object, json_t **ret_value)
+{
+    const char *only = "", *key;
+    json_t *value;
+    size_t n = 0;
+
+    json_object_foreach (object, key, value) {
+        if (config_is_comment(key))
+            continue;
+        only = key;
+        *ret_value = value;
+        n++;
+    }
+    return n == 1 ? only : "";
+}
+
 static int add_object(struct alias_reader *r, const char *at, json_t *object)
 {
-    const char *key = json_object_iter_key(json_object_iter(object));
-    const json_t *value = json_object_iter_value(json_object_iter(object));
+    json_t *value = NULL;
+    const char *key = only_key(object, &value);
 
-    if (json_object_size(object) == 1 && !strcmp(key, "address"))
+    if (!strcmp(key, "address"))
         return add_string(r, at, value, "an address", alias_add_address);
-    if (json_object_size(object) == 1 && !strcmp(key, "local"))
+    if (!strcmp(key, "local"))
         return add_string(r, at, value, "the name of a local user", alias_add_local);
-    if (json_object_size(object) == 1 && !strcmp(key, "pipe"))
+    if (!strcmp(key, "pipe"))
         return add_pipe(r, at, value);
-    if (json_object_size(object) == 1 && !strcmp(key, "file"))
+    if (!strcmp(key, "file"))
         return add_path(r, at, value, ALIAS_FILE);
-    if (json_object_size(object) == 1 && !strcmp(key, "include"))
+    if (!strcmp(key, "include"))
         return add_path(r, at, value, ALIAS_INCLUDE);
     return wrong(r, at, object,
                  "one of \"address\", \"local\", \"pipe\", \"file\", \"include\" and its value");
@@ -182,7 +200,7 @@ static int add_list(struct alias_reader *r, const char *at, json_t *object)
     int n;
 
     json_object_foreach (object, key, value) {
-        if (strcmp(key, "owner") && strcmp(key, "members"))
+        if (strcmp(key, "owner") && strcmp(key, "members") && !config_is_comment(key))
             return alias_error(r, at, "unknown key \"%.60s\", expected \"owner\" and \"members\"",
                                key);
     }
@@ -217,7 +235,7 @@ static int read_pair(struct alias_reader *r)
     value = read_value(r);
     if (!value)
         return -EINVAL;
-    if (strncmp(json_string_value(name), "$comment", 8) == 0)
+    if (config_is_comment(json_string_value(name)))
         return 0;
     list = json_object_get(value, "owner") || json_object_get(value, "members");
     n = alias_begin(r, at, json_string_value(name), json_string_length(name),

@@ -137,6 +137,11 @@ int alias_begin(struct alias_reader *r, const char *at, const char *text, size_t
     if (!k.local_len) /* the map takes what has no name for a member of a list */
         return alias_error(r, at, "found \"%.*s\", expected the name of an alias: it is empty",
                            (int)len, text);
+    if (k.local_len == 1 && *k.v == '*')
+        alias_warn(r, at,
+                   "\"%.*s\" is an alias for the very name \"*\", not for all names: those are "
+                   "for a rule with \"rewrite\"",
+                   (int)len, text);
     n = alias_map_begin(r->map, k.v, k.len, r->entry_line, flags, &line);
     if (n == -EEXIST)
         alias_warn(r, at, "\"%.*s\" is defined in line %u already: that one counts", (int)len, text,

@@ -206,8 +206,7 @@ static void note_ends(struct compile *c)
         const struct config_instance *in = transport_named(c->cfg, row->transport);
         const struct postern_plugin *p = in ? in->descriptor : NULL;
 
-        row->no_next_hop =
-            p && POSTERN_HAS(p, flags) && (p->flags & POSTERN_PLUGIN_NO_NEXT_HOP);
+        row->no_next_hop = p && POSTERN_HAS(p, flags) && (p->flags & POSTERN_PLUGIN_NO_NEXT_HOP);
     }
 }
 
@@ -306,8 +305,8 @@ static void compile_alias_transports(struct compile *c)
 {
     const struct config_aliases *cfg = &c->cfg->aliases;
 
-    c->t->alias_pipe = alias_transport(c, "/aliases/pipe_transport", cfg->pipe_transport, "command",
-                                       "pipe");
+    c->t->alias_pipe =
+        alias_transport(c, "/aliases/pipe_transport", cfg->pipe_transport, "command", "pipe");
     c->t->alias_file =
         alias_transport(c, "/aliases/file_transport", cfg->file_transport, "file", "file");
     c->t->alias_list =
@@ -362,8 +361,7 @@ static void compile_unknown_user(struct compile *c)
                       "found \"%s\", expected an address like \"*@hub.example.com\"%s%s", template,
                       why ? ": " : "", why ? why : "");
     else if (!c->cfg->routing.users.n)
-        compile_error(c, &origin, NULL, 0, 1,
-                      "without \"users\" nobody can say who is unknown");
+        compile_error(c, &origin, NULL, 0, 1, "without \"users\" nobody can say who is unknown");
     free(sample);
     c->t->unknown_user = arena_strdup(c->t->arena, template);
 }
@@ -377,8 +375,7 @@ static void compile_postmaster(struct compile *c)
 
     if (!postmaster)
         postmaster = "postmaster";
-    if (c->cfg->routing.users.n &&
-        route_address_init(&a, postmaster, c->t->hostname, &why) < 0)
+    if (c->cfg->routing.users.n && route_address_init(&a, postmaster, c->t->hostname, &why) < 0)
         compile_error(c, &origin, NULL, 0, 1, "found \"%s\", expected an address: %s", postmaster,
                       why);
     c->t->postmaster = arena_strdup(c->t->arena, postmaster);

@@ -98,8 +98,8 @@ static void explain_next_hop(const struct route_decision *d, size_t i, struct bu
 
 static int is_local(const struct route_rule *rule)
 {
-    static const char *const whats[] = { "local domain", "substitute domain", "host name",
-                                         "virtual domain", "own address", "own host",
+    static const char *const whats[] = { "local domain",   "substitute domain", "host name",
+                                         "virtual domain", "own address",       "own host",
                                          "alias" /* a command, a file, a list */ };
 
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {

@@ -36,8 +36,8 @@ static int parse_clock(const char **text)
 
     /* sscanf would take blanks and signs, too. */
     if (strspn(*text, DIGITS) != 2 || (*text)[2] != ':' || strspn(*text + 3, DIGITS) != 2 ||
-        sscanf(*text, "%2u:%2u%n", &hour, &minute, &n) != 2 || n != 5 || hour > 24 ||
-        minute > 59 || (hour == 24 && minute))
+        sscanf(*text, "%2u:%2u%n", &hour, &minute, &n) != 2 || n != 5 || hour > 24 || minute > 59 ||
+        (hour == 24 && minute))
         return -1;
     *text += n;
     return (int)(hour * 60 + minute);

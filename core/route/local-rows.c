@@ -40,8 +40,7 @@ static const char *local_transport(struct compile *c)
         !routing->virtual_domains.n && !(routing->substitute_domain && routing->substitute_inbound))
         return NULL;
     if (routing->local_transport)
-        return compile_instance(c, &origin, NULL, 0, 1, CONFIG_TRANSPORT,
-                                routing->local_transport);
+        return compile_instance(c, &origin, NULL, 0, 1, CONFIG_TRANSPORT, routing->local_transport);
     compile_error(c, &origin, NULL, 0, 1,
                   "found nothing, expected the transport for local domains; a gateway without "
                   "mailboxes says \"local_domains\": []");

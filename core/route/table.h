@@ -243,8 +243,8 @@ char *route_rewrite_example(const char *template, const char **reterr_why);
 /* The largest N of the "$N" in a template; 0: there is none. */
 unsigned route_rewrite_captures(const char *template);
 
-/* Might whoever gets it read on in the local part? "user%host", "host!user", or, once the quotes are
- * gone, "user@host". */
+/* Might whoever gets it read on in the local part? "user%host", "host!user", or, once the quotes
+ * are gone, "user@host". */
 int route_maybe_road(const struct route_address *a);
 
 /* --- users.c --- */

@@ -16,9 +16,10 @@ enum postern_lookup_kind {
 };
 
 /* Targets are written as in alias files (docs/aliases.md): an address; a local name; "_name" for
- * its mailbox. With POSTERN_DIRECTORY_COMMANDS also "|command", ">file" (by month, when the name has
- * no type), ">>file" and, as the first one, "::owner": the alias is a mailing list, and bounces go
- * to its owner. A local part that begins with one of these signs has to stand in quotes. */
+ * its mailbox. With POSTERN_DIRECTORY_COMMANDS also "|command", ">file" (by month, when the name
+ * has no type), ">>file" and, as the first one, "::owner": the alias is a mailing list, and
+ * bounces go to its owner. A local part that begins with one of these signs has to stand in
+ * quotes. */
 #define POSTERN_LOOKUP_VALUES_MAX 10000u /* targets of one answer; more are refused               */
 #define POSTERN_LOOKUP_VALUE_MAX  8192u  /* bytes of one of them                                  */
 

@@ -91,7 +91,7 @@ struct postern_member {
 #define POSTERN_MEMBER_DECNET  2u /* notes: it was NODE::USER, and is quoted now                  */
 #define POSTERN_MEMBER_COMMENT 4u /* notes, with 0: a comment that is not in column 1, at start   */
 #define POSTERN_MEMBER_SPECIAL 8u /* notes: what an alias may be, "|command", "<file", "*",
-                                   * "_user", or a '#' that is no address: nobody who could be a member     */
+                                   * "_user", or a '#' that is no address: nobody is called so   */
 /* The next member of a line, which has no line end; *pos starts at 0. 1: *ret is one; 0: there are
  * no more, or it is a comment; -EINVAL: a word that is none, or that two readers might read as
  * two, and *reterr_why is a static sentence: the rest of the line is worth nothing. 2 * len + 4

@@ -52,8 +52,7 @@ struct report {
 };
 enum what { WHAT_SETUP, WHAT_LIMITS, WHAT_USER, WHAT_CWD, WHAT_EXECUTE };
 static const char *const whats[] = { "prepare a process for", "set the limits of",
-                                     "change to the user of", "change to the folder",
-                                     "execute" };
+                                     "change to the user of", "change to the folder", "execute" };
 
 UNWATCHED static int set_limits(const struct spawn *s)
 {

@@ -138,5 +138,4 @@ POSTERN_PLUGIN(list, .name = "list", .version = "0.1.0",
                .summary = "mailing lists: hands posts to all members", .options = options,
                .settings_size = sizeof(struct settings), .check = list_check, .open = list_open,
                .close = list_close, .transport = &transport, .params = params,
-               .flags = POSTERN_PLUGIN_PATHS | POSTERN_PLUGIN_NO_NEXT_HOP,
-               .inspect = list_inspect);
+               .flags = POSTERN_PLUGIN_PATHS | POSTERN_PLUGIN_NO_NEXT_HOP, .inspect = list_inspect);

@@ -261,7 +261,7 @@ static void a_file_keeps_its_name_whoever_said_it(void **state)
     kit_bad(ALIAS_SYNTAX_TCPWARE, "a: \">>\";\n", "f:1:4: expected the name of a file");
     kit_bad(ALIAS_SYNTAX_TCPWARE, "a: \"> >/srv/all\";\n", "f:1:4: expected the name of a file");
     kit_bad(ALIAS_SYNTAX_JSON, "{\"a\": {\"file\": \">/srv/all\"}}\n",
-            "f:1:7: expected the name of a file");
+            "f:1:2: expected the name of a file");
     kit_good(ALIAS_SYNTAX_TCPWARE, "a: \">/srv/all;1;23\";\n", "a: \">/srv/all\";\n",
              (const char *const[]){ "f:1:4: the version \";1;23\" of a file is left out", NULL });
     (void)state;

@@ -99,6 +99,10 @@ static void json_aliases(void **state)
              "info@museum.example.org: ann;\n",
              warnings);
     kit_good(ALIAS_SYNTAX_JSON, " {} ", "", NULL);
+    kit_good(ALIAS_SYNTAX_JSON,
+             "{\"a\": {\"$comment\": \"c\", \"address\": \"b\"},"
+             " \"l\": {\"owner\": \"b\", \"$comment1\": 1, \"members\": \"m\"}}",
+             "a: b;\nl:: b, \"m\";\n", NULL);
 }
 
 static void broken_json_aliases(void **state)

@@ -57,6 +57,21 @@ static void special_targets_and_a_virtual_domain(void **state)
              NULL);
 }
 
+static void a_star_is_no_catch_all_and_that_is_said(void **state)
+{
+    static const char *const warnings[] = {
+        "f:1:1: \"*\" is an alias for the very name \"*\", not for all names: "
+        "those are for a rule with \"rewrite\"",
+        "f:2:1: \"*@virt.test\" is an alias for the very name \"*\", not for all names: "
+        "those are for a rule with \"rewrite\"",
+        NULL
+    };
+
+    (void)state;
+    kit_good(T, "*: ann;\n*@virt.test: ann;\na*: ann;\n", "*: ann;\n*@virt.test: ann;\na*: ann;\n",
+             warnings);
+}
+
 static void U_66_a_target_may_wear_the_jacket_or_not(void **state)
 {
     (void)state;
@@ -289,6 +304,7 @@ int main(void)
         cmocka_unit_test(plain_aliases),
         cmocka_unit_test(lists_and_hub_exemption),
         cmocka_unit_test(special_targets_and_a_virtual_domain),
+        cmocka_unit_test(a_star_is_no_catch_all_and_that_is_said),
         cmocka_unit_test(U_66_a_target_may_wear_the_jacket_or_not),
         cmocka_unit_test(a_version_does_not_end_a_list),
         cmocka_unit_test(quotes_are_doubled),
