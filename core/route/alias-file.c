@@ -147,7 +147,8 @@ static void missing(struct alias_file *f, const struct alias_limits *how,
         return;
     f->fresh = 1;
     config_error(&own.errors, f->path, NULL, "%s",
-                 f->seen_errno == ELOOP ? "it is a link: not followed" : strerror(f->seen_errno));
+                 how->personal && f->seen_errno == ELOOP ? "it is a link: not followed"
+                                                         : strerror(f->seen_errno));
     note_why(f, &own);
     report_read(&own, how, f->source != NULL, report);
 }

@@ -284,6 +284,23 @@ static void a_folder_that_was_never_read_may_have_lists_for_those_behind_it(void
     world_done(&w);
 }
 
+static void links_that_go_round_are_told_as_such(void **state)
+{
+    char *path AUTO_FREE = NULL;
+    struct world w;
+
+    (void)state;
+    world_init(&w);
+    path = scratch_path(&w.scratch, "a");
+    assert_int_equal(symlink("a", path), 0);
+    world_config(&w, "\"files\": [{\"path\": \"@DIR@/a\"}]");
+    world_load(&w);
+    assert_int_equal(w.report.errors.n, 1);
+    assert_string_equal(world_line(&w, w.report.errors.lines[0]),
+                        "a: Too many levels of symbolic links");
+    world_done(&w);
+}
+
 static void an_empty_folder_that_goes_is_told_once(void **state)
 {
     char *path AUTO_FREE = NULL;
@@ -531,6 +548,7 @@ int main(void)
         cmocka_unit_test(full_names_that_were_never_read_are_names_only),
         cmocka_unit_test(a_list_that_was_never_read_is_not_no_list),
         cmocka_unit_test(a_folder_that_was_never_read_may_have_lists_for_those_behind_it),
+        cmocka_unit_test(links_that_go_round_are_told_as_such),
         cmocka_unit_test(an_empty_folder_that_goes_is_told_once),
         cmocka_unit_test(who_walks_an_old_set_keeps_it),
         cmocka_unit_test(links_do_not_lead_out_of_the_roots),
