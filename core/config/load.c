@@ -79,7 +79,7 @@ static void unknown_section(struct merge *m, const char *name)
 /* Lists to which every file may add. */
 static int is_joined(const char *section, const char *key)
 {
-    static const char *const keys[] = { "rules", "gateways", "zones", "queue_groups" };
+    static const char *const keys[] = { "rules", "gateways", "zones", "queue_groups", "senders" };
 
     if (strcmp(section, "routing"))
         return 0;

@@ -228,6 +228,18 @@ def test_a_good_configuration_is_praised(new_gateway):
     assert not os.path.exists(gw.spool)
 
 
+def test_senders_of_several_files_are_put_together(new_gateway):
+    def senders(sender, rewrite):
+        return {"routing": {"senders": [{"sender": sender, "rewrite": rewrite}]}}
+    gw = new_gateway(files={"20-a.json": senders("ann@", "*@a.test"),
+                            "30-b.json": senders("bob@", "*@b.test")})
+    gw.cli("check")
+    (answer,) = gw.json("route", "--from", "bob@gw.test", "x@far.test")
+    assert answer["sender_becomes"]["envelope"]["address"] == "bob@b.test"
+    gw.write_config("30-b.json", senders("bob@", "nowhere"))
+    assert "/30-b.json#/routing/senders/0/rewrite: " in gw.cli("check", code=EX_CONFIG).stderr
+
+
 def test_secrets_and_paths_are_found_beside_the_file(new_gateway, certificate):
     gw = new_gateway()
     certificate("gw.test")  # into the test's folder, one above the gateway's
