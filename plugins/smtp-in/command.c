@@ -170,20 +170,28 @@ static int copy_rcpt(const struct smtpin_path *path, char rcpt[RCPT_MAX])
     return n < 0 || n >= RCPT_MAX ? -EINVAL : 0;
 }
 
-/* "CODE X.Y.Z <rcpt>: text", with the peer's and the operator's words made fit for a line. */
-static void refuse_rcpt(struct smtpin_session *s, const char *rcpt, const char *code,
-                        const char *text)
+/* "CODE X.Y.Z <rcpt>: text", with the peer's and the operator's words made fit for a line. why: for
+ * the log. */
+static void refuse_rcpt_why(struct smtpin_session *s, const char *rcpt, const char *code,
+                            const char *text, const char *why)
 {
     char said[SAID_MAX], words[256], from[SMTPIN_QUOTE_MAX], to[SMTPIN_QUOTE_MAX];
 
     smtpin_clean(rcpt, strlen(rcpt), said, sizeof said);
     smtpin_clean(text, strlen(text), words, sizeof words);
     smtpin_sayf(s, "%s <%s>: %s", code, said, words);
-    smtpin_log(s, POSTERN_LOG_INFO, "smtp.reject", "stage=rcpt from=%s to=%s reply=\"%s\"",
-               smtpin_quote_path(s->sender, from), smtpin_quote_path(rcpt, to), code);
+    smtpin_log(s, POSTERN_LOG_INFO, "smtp.reject", "stage=rcpt from=%s to=%s reply=\"%s\" why=%s",
+               smtpin_quote_path(s->sender, from), smtpin_quote_path(rcpt, to), code,
+               POSTERN_LOG_QUOTED(why));
     s->refused_rcpts++;
     if (*code == '5')
         smtpin_error(s);
+}
+
+static void refuse_rcpt(struct smtpin_session *s, const char *rcpt, const char *code,
+                        const char *text)
+{
+    refuse_rcpt_why(s, rcpt, code, text, text);
 }
 
 static void refuse_relay(struct smtpin_session *s, const char *rcpt)
@@ -202,11 +210,15 @@ static void refuse_by_rule(struct smtpin_session *s, const char *rcpt,
     int later = verdict->status[0] == 4;
     /* System and network: it is we who can't say, and not the mailbox that is busy. */
     int ours = verdict->status[1] == 3 || verdict->status[1] == 4;
+    const char *why = verdict->text[0] ? verdict->text : "Refused", *text = why;
     char code[32];
 
+    if (later && ours &&
+        !s->relay) /* which file, say, or which server: not a stranger's business */
+        text = "It can't be said now where this goes, try again later";
     snprintf(code, sizeof code, "%s %d.%u.%u", later ? ours ? "451" : "450" : "550", later ? 4 : 5,
              verdict->status[1], verdict->status[2]);
-    refuse_rcpt(s, rcpt, code, verdict->text[0] ? verdict->text : "Refused");
+    refuse_rcpt_why(s, rcpt, code, text, why);
 }
 
 /* What the router said of it. 1: it may be accepted from this client; 0: it was refused. */

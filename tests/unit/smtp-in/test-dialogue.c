@@ -366,6 +366,13 @@ static void what_the_gateway_cannot_say_now_is_its_own_fault(void **state)
     talk_expect(&t,
                 UP_TO_MAIL "451 4.4.3 <a@y.example>: no name server\r\n"
                            "451 4.3.5 <b@y.example>: mend the alias\r\n");
+    /* A stranger is not told of our files and servers; the log is. */
+    t.s = fakehost_accept(t.h, NULL, "192.0.2.9");
+    talk_say(&t, HELO MAIL "RCPT TO:<b@y.example>\r\n");
+    talk_expect(&t,
+                UP_TO_MAIL "451 4.3.5 <b@y.example>: It can't be said now where this goes, "
+                           "try again later\r\n");
+    assert_int_equal(fakehost_logged(t.h, "reply=\"451 4.3.5\" why=\"mend the alias\""), 2);
     talk_end(&t);
 }
 
