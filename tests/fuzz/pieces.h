@@ -24,6 +24,21 @@ static inline void require(int ok)
         abort();
 }
 
+/* Not strndup: the input does not end with a NUL, and a strict sanitizer wants one. */
+static inline char *piece_new(const uint8_t *data, size_t len)
+{
+    const uint8_t *nul = len ? memchr(data, 0, len) : NULL;
+    char *p;
+
+    len = nul ? (size_t)(nul - data) : len;
+    p = malloc(len + 1);
+    require(p != NULL);
+    if (len)
+        memcpy(p, data, len);
+    p[len] = '\0';
+    return p;
+}
+
 /* n lines; the last one has all that is left, line ends too. Strings end at a NUL. */
 static inline struct pieces pieces_new(const uint8_t *data, size_t size, size_t n)
 {
@@ -33,9 +48,7 @@ static inline struct pieces pieces_new(const uint8_t *data, size_t size, size_t 
         const uint8_t *end = size && i + 1 < n ? memchr(data, '\n', size) : NULL;
         size_t len = end ? (size_t)(end - data) : size;
 
-        p.v[i] = strndup(size ? (const char *)data : "", len);
-        if (!p.v[i])
-            abort();
+        p.v[i] = piece_new(data, len);
         len += end != NULL;
         data += len;
         size -= len;
