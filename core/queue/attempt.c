@@ -593,10 +593,14 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
     struct route_query query = attempt_query(a, i, rcpt);
     struct qrcpt *r = &a->m->rcpts[i];
     struct route_expansion e;
-    int err = route_expand(a->q->routes, &query, 0, &e);
-    int again = r->asked;
+    int err, again = r->asked;
 
     r->asked = 0;
+    if (a->places >= ROUTE_BUDGET) { /* enough for one turn */
+        walk_begin(a, i, rcpt);
+        return;
+    }
+    err = route_expand(a->q->routes, &query, 0, &e);
     /* What was asked for may be forgotten again by the time that the rest is there: a walk keeps
      * it. */
     if (err == -EINPROGRESS || (err == -EAGAIN && (again || e.need_n == ROUTE_NEEDS_MAX)))
@@ -605,6 +609,7 @@ static void route_rcpt(struct attempt *a, size_t i, const char *rcpt)
         ask(a, r, &e);
     else
         attempt_follow(a, i, rcpt, err, &e);
+    a->places += e.aliased ? e.n : 0;
     route_expansion_done(&e);
 }
 

@@ -4,7 +4,7 @@
 
 #include "queue/branch.h"
 
-#define ROUTE_BUDGET 5000u /* of route_expand in one go: some milliseconds */
+#define ROUTE_BUDGET 5000u /* of route_expand in one turn: some milliseconds */
 
 struct attempt { /* jobs made for one message in one go */
     struct queue *q;
@@ -12,6 +12,7 @@ struct attempt { /* jobs made for one message in one go */
     postern_job **jobs;
     size_t        n, cap;
     uint64_t      serial;
+    size_t        places;   /* that aliases of it stood for so far */
     int           changed;  /* a recipient's durable state changed */
     int           unparked; /* it has waited for a place in line, and has it now */
     int64_t asked; /* personal files that were read since are new enough; 0: nobody has asked */

@@ -11,6 +11,7 @@
 #include "util/mem.h"
 
 #define LEAVES_PER_STEP 1000u
+#define WALKS_AT_ONCE   4u /* in turns: each holds all that it has found, the others nothing */
 
 struct qwalk {
     struct list link; /* queue.walks, or queue.walks_asking */
@@ -93,7 +94,7 @@ void walk_answered(struct queue *q, uint64_t serial)
     if (!w || --w->waiting)
         return;
     list_del(&w->link);
-    list_add_tail(&q->walks, &w->link);
+    list_add_head(&q->walks, &w->link); /* it holds something already */
     queue_kick(q);
 }
 
@@ -183,6 +184,16 @@ int walk_ready(const struct queue *q)
     return !list_empty(&q->walks);
 }
 
+/* Behind the others that have begun, before those that have not. */
+static void line_up(struct queue *q, struct qwalk *w)
+{
+    struct list *next = q->walks.next;
+
+    for (unsigned n = 1; n < WALKS_AT_ONCE && next != &q->walks; n++)
+        next = next->next;
+    list_add_tail(next, &w->link);
+}
+
 void walk_work(struct queue *q)
 {
     struct qwalk *w;
@@ -191,6 +202,6 @@ void walk_work(struct queue *q)
         return;
     q->turn_walked = 1;
     w = CONTAINER(list_pop(&q->walks), struct qwalk, link);
-    list_add_tail(&q->walks, &w->link); /* the others are before it next time */
+    line_up(q, w);
     step(w);
 }

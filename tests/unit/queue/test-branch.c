@@ -1194,6 +1194,35 @@ static void of_a_great_many_each_is_served_once_and_others_go_between(void **sta
     end(&w);
 }
 
+/* Each is short enough for one turn, but not all of them together. */
+static void many_aliases_of_one_message_do_not_take_one_turn(void **state)
+{
+    enum { ALIASES = 8, PLACES = 1000 };
+    const char *rcpts[ALIASES] = { "a0@gw.test", "a1@gw.test", "a2@gw.test", "a3@gw.test",
+                                   "a4@gw.test", "a5@gw.test", "a6@gw.test", "a7@gw.test" };
+    unsigned char served[GREAT] = { 0 };
+    struct buf aliases = { 0 };
+    struct world w;
+
+    (void)state;
+    for (int k = 0; k < ALIASES; k++) {
+        buf_printf(&aliases, "a%d: ", k);
+        for (int i = 0; i < PLACES; i++)
+            buf_printf(&aliases, "%su%d@one.test", i ? ", " : "", (k * PLACES + i) % GREAT);
+        buf_adds(&aliases, "\n");
+    }
+    begin(&w, aliases.data, "", "", "");
+    buf_free(&aliases);
+    add(&w.f, "s@x.test", ALIASES, rcpts);
+    for (int i = 0; i < 10 && waiting(&w.f, WAIT_NEW) == ALIASES; i++)
+        turns(&w.f, 1);
+    assert_in_range(waiting(&w.f, WAIT_NEW), 2, ALIASES - 1);
+    serve_all(&w.f, served);
+    expect_each_once(served);
+    assert_int_equal(fakespool_live(w.f.spool), 0);
+    end(&w);
+}
+
 static void a_great_many_stand_in_line_too(void **state)
 {
     unsigned char served[GREAT] = { 0 };
@@ -1305,6 +1334,7 @@ int main(void)
         cmocka_unit_test(what_one_has_got_another_does_not_get_after_a_restart),
         cmocka_unit_test(a_stop_takes_a_shared_place_back_for_all),
         cmocka_unit_test(of_a_great_many_each_is_served_once_and_others_go_between),
+        cmocka_unit_test(many_aliases_of_one_message_do_not_take_one_turn),
         cmocka_unit_test(a_great_many_stand_in_line_too),
         cmocka_unit_test(one_who_stands_for_a_great_many_can_be_removed_at_any_step),
         cmocka_unit_test(a_stop_among_a_great_many_forgets_none_and_repeats_none),
