@@ -16,17 +16,10 @@
 #include "util/mem.h"
 #include "util/text.h"
 
-static char *qualify(const char *addr, const char *hostname)
-{
-    if (!*addr || strrchr(addr, '@'))
-        return mem_strdup(addr);
-    return mem_printf("%s@%s", addr, hostname);
-}
-
 /* Scripts name the sender as it stands in the SMTP dialogue, too: "<ann@example.com>", "<>". */
-static char *envelope_sender(const char *text, const char *hostname)
+static char *envelope_sender(const char *text, const struct config *cfg)
 {
-    char *bare = cli_strip_brackets(text), *full = qualify(bare, hostname);
+    char *bare = cli_strip_brackets(text), *full = config_whole_address(cfg, bare);
 
     free(bare);
     return full;
@@ -161,7 +154,7 @@ int compose_message(const struct compose *c, const struct config *cfg, FILE *in,
     struct buf raw = { 0 }, head = { 0 };
     struct fields seen = { 0 };
     json_t *found = json_array(), *rcpts = json_array();
-    char *sender = envelope_sender(c->sender, config_own_name(cfg));
+    char *sender = envelope_sender(c->sender, cfg);
     size_t body = 0;
     int code = input_read(in, dot_ends, (uint64_t)cfg->server.message_size_max, &raw);
 

@@ -182,11 +182,9 @@ struct config {
  * and unsaid values: the folder, and the pointer itself, borrowed. */
 struct config_origin config_origin_at(const struct config *cfg, const char *pointer);
 
-/* What completes addresses without a domain. */
-static inline const char *config_own_name(const struct config *cfg)
-{
-    return cfg->routing.host_names.n ? cfg->routing.host_names.v[0] : cfg->server.hostname;
-}
+/* What completes addresses without a domain; and an address so completed, malloc'ed: "" stays. */
+const char *config_own_name(const struct config *cfg);
+char       *config_whole_address(const struct config *cfg, const char *address);
 
 /* Loads `dir` (NULL: the embedded defaults only). Files *.json in name order; sections that no file
  * mentions come from the embedded defaults: smtp-in on 127.0.0.1:2525, local-mbox for local users,

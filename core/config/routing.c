@@ -2,8 +2,11 @@
  * docs/routing.md says what they are good for. */
 #include "config/routing.h"
 
+#include <string.h>
+
 #include "config/sections.h"
 #include "config/table.h"
+#include "util/mem.h"
 
 #define LIST_MAX 100000
 
@@ -233,3 +236,17 @@ const struct postern_option config_routing_table[] = {
     { 0 },
 };
 /* clang-format on */
+
+/* --- our own name --- */
+
+const char *config_own_name(const struct config *cfg)
+{
+    return cfg->routing.host_names.n ? cfg->routing.host_names.v[0] : cfg->server.hostname;
+}
+
+char *config_whole_address(const struct config *cfg, const char *address)
+{
+    if (!*address || strchr(address, '@'))
+        return mem_strdup(address);
+    return mem_printf("%s@%s", address, config_own_name(cfg));
+}

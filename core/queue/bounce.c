@@ -201,19 +201,13 @@ static size_t collect(const struct bounce *b, struct dsn_rcpt *rcpts)
     return c.n;
 }
 
-/* For the header: in the envelope, a name without a domain is local as it is. */
-static char *whole_address(const struct config *cfg, const char *address)
-{
-    return strchr(address, '@') ? mem_strdup(address)
-                                : mem_printf("%s@%s", address, config_own_name(cfg));
-}
-
 static void compose(const struct bounce *b, const char *head, size_t head_len, struct buf *out)
 {
     const struct config *cfg = b->q->config;
     struct dsn_rcpt *rcpts =
         mem_zalloc((b->m->env->rcpt_n + branch_failed(b->q, b->m)) * sizeof *rcpts);
-    char *to AUTO_FREE = whole_address(cfg, b->to), from[320], id[16];
+    /* In the envelope, a name without a domain is local as it is. */
+    char *to AUTO_FREE = config_whole_address(cfg, b->to), from[320], id[16];
     struct dsn d = { .hostname = cfg->server.hostname,
                      .from = from,
                      .to = to,
