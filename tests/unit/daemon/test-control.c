@@ -18,20 +18,16 @@
 #include <cmocka.h>
 
 #include "daemon/control_private.h"
-#include "fake/fakespool.h"
 #include "log/log.h"
 #include "util/buf.h"
 #include "util/mem.h"
 
+#include "../plugin/kit.h"
+
 #define NOBODY 65534
 
-struct fixture {
-    struct loop *loop;
-    struct spool *spool;
-    struct config *config;
-    struct route_table *routes;
-    struct queue *queue;
-    struct hosts *hosts;
+struct world {
+    struct fixture core;
     struct control *control;
     int listener;
     char dir[64], path[80];
@@ -39,96 +35,43 @@ struct fixture {
     int door;       /* a connection that has not been handed over yet, or -1 */
 };
 
-static int deliver(void *ctx, const char *transport, postern_job *job)
-{
-    (void)ctx;
-    (void)transport;
-    (void)job;
-    return 0;
-}
-
-static void cancel(void *ctx, const char *transport, postern_job *job)
-{
-    (void)ctx;
-    (void)transport;
-    (void)job;
-}
-
 static size_t three(const void *ctx)
 {
     (void)ctx;
     return 3;
 }
 
-static void load(struct fixture *f)
+static void begin(struct world *f)
 {
-    static const char json[] =
-        "{\"server\":{\"hostname\":\"gw.test\",\"message_size_max\":2000000,\"recipients_max\":50},"
-        "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
-        "\"routing\":{\"default\":{\"transport\":\"out\"}}}";
-    struct config_errors errors = { 0 };
-    char path[80];
-    FILE *out;
-
-    snprintf(f->dir, sizeof f->dir, "/tmp/postern-control-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    assert_int_equal(chmod(f->dir, 0755), 0);
-    snprintf(path, sizeof path, "%s/a.json", f->dir);
-    out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(json, out);
-    fclose(out);
-    config_load(f->dir, NULL, &f->config, &errors);
-    route_compile(f->config, &f->routes, &errors);
-    assert_int_equal(errors.n, 0);
-    unlink(path);
-}
-
-static void start(struct fixture *f)
-{
-    struct queue_setup setup;
-    struct host_env env;
     struct control_env c;
     char why[256];
 
     memset(f, 0, sizeof *f);
-    load(f);
-    f->loop = loop_new(1);
-    f->spool = fakespool_new(f->loop);
-    setup = (struct queue_setup){ .loop = f->loop,
-                                  .spool = f->spool,
-                                  .config = f->config,
-                                  .routes = f->routes,
-                                  .carrier = { f, deliver, cancel } };
-    assert_int_equal(queue_new(&setup, &f->queue), 0);
-    env = (struct host_env){ .loop = f->loop,
-                             .config = f->config,
-                             .routes = f->routes,
-                             .spool = f->spool,
-                             .queue = f->queue };
-    f->hosts = hosts_new(&env);
+    start_with(
+        &f->core,
+        "{\"server\":{\"hostname\":\"gw.test\",\"message_size_max\":2000000,\"recipients_max\":50},"
+        "\"transports\":{\"out\":{\"plugin\":\"x\"},\"local-mbox\":{\"plugin\":\"x\"}},"
+        "\"routing\":{\"default\":{\"transport\":\"out\"}}}");
+    snprintf(f->dir, sizeof f->dir, "/tmp/postern-control-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    assert_int_equal(chmod(f->dir, 0755), 0);
     snprintf(f->path, sizeof f->path, "%s/control", f->dir);
     assert_int_equal(control_bind(f->path, &f->listener, why, sizeof why), 0);
     fcntl(f->listener, F_SETFL, O_NONBLOCK);
-    c = (struct control_env){ .loop = f->loop,
-                              .config = f->config,
-                              .hosts = f->hosts,
-                              .queue = f->queue,
-                              .spool = f->spool,
+    c = (struct control_env){ .loop = f->core.loop,
+                              .config = f->core.config,
+                              .hosts = f->core.hosts,
+                              .queue = f->core.queue,
+                              .spool = f->core.spool,
                               .unread = three };
     f->control = control_new(&c);
     f->door = -1;
 }
 
-static void stop(struct fixture *f)
+static void end(struct world *f)
 {
     control_free(&f->control);
-    hosts_free(&f->hosts);
-    queue_free(&f->queue);
-    fakespool_free(&f->spool);
-    route_free(&f->routes);
-    config_free(&f->config);
-    loop_free(&f->loop);
+    stop(&f->core);
     if (f->door >= 0)
         close(f->door);
     close(f->listener);
@@ -138,7 +81,7 @@ static void stop(struct fixture *f)
 }
 
 /* The supervisor's part: it takes the connection, and its first byte, and hands it over. */
-static void door(struct fixture *f)
+static void door(struct world *f)
 {
     char kind;
     ssize_t n;
@@ -157,15 +100,15 @@ static void door(struct fixture *f)
     f->door = -1;
 }
 
-static void turns(struct fixture *f, int n)
+static void run_turns(struct world *f, int n)
 {
     for (int i = 0; i < n; i++) {
         door(f);
-        loop_turn(f->loop, 0);
+        loop_turn(f->core.loop, 0);
     }
 }
 
-static int dial(struct fixture *f)
+static int dial(struct world *f)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -177,7 +120,7 @@ static int dial(struct fixture *f)
 }
 
 /* Reads what there is. 1: and the other side has ended. */
-static int listen_to(struct fixture *f, int fd)
+static int listen_to(struct world *f, int fd)
 {
     char piece[65536];
     ssize_t n;
@@ -188,7 +131,7 @@ static int listen_to(struct fixture *f, int fd)
 }
 
 /* Says it, in as many portions as the socket takes, and hears what comes back meanwhile. */
-static int say_n(struct fixture *f, int fd, const char *text, size_t len)
+static int say_n(struct world *f, int fd, const char *text, size_t len)
 {
     int ended = 0;
 
@@ -199,26 +142,26 @@ static int say_n(struct fixture *f, int fd, const char *text, size_t len)
             text += n;
             len -= (size_t)n;
         }
-        turns(f, 2);
+        run_turns(f, 2);
         ended = listen_to(f, fd);
     }
-    turns(f, 8);
+    run_turns(f, 8);
     return listen_to(f, fd) || ended;
 }
 
-static int say(struct fixture *f, int fd, const char *text)
+static int say(struct world *f, int fd, const char *text)
 {
     return say_n(f, fd, text, strlen(text));
 }
 
-static void hush(struct fixture *f)
+static void hush(struct world *f)
 {
     buf_clear(&f->got);
     buf_adds(&f->got, "");
 }
 
 /* The one line that was heard, as JSON. */
-static json_t *answer(struct fixture *f)
+static json_t *answer(struct world *f)
 {
     char *lf = f->got.data ? strchr(f->got.data, '\n') : NULL;
     json_t *o;
@@ -231,7 +174,7 @@ static json_t *answer(struct fixture *f)
     return o;
 }
 
-static void refused(struct fixture *f, int code, const char *why)
+static void refused(struct world *f, int code, const char *why)
 {
     json_t *o = answer(f);
     const char *error = json_string_value(json_object_get(o, "error"));
@@ -242,10 +185,10 @@ static void refused(struct fixture *f, int code, const char *why)
     json_decref(o);
 }
 
-static void gone(struct fixture *f, int fd)
+static void gone(struct world *f, int fd)
 {
     close(fd);
-    turns(f, 4);
+    run_turns(f, 4);
     assert_int_equal(f->control->sessions, 0);
 }
 
@@ -269,12 +212,12 @@ static size_t open_files(void)
 
 static void its_owner_may_look_and_act(void **state)
 {
-    struct fixture f;
+    struct world f;
     json_t *o;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     assert_false(say(&f, fd, "C{\"verb\":\"status\"}\n"));
     o = answer(&f);
@@ -298,27 +241,27 @@ static void its_owner_may_look_and_act(void **state)
     say(&f, fd, "{\"verb\":\"dance\"}\n");
     refused(&f, EX_USAGE, "does not know that verb");
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void a_submission_is_answered_when_it_is_durable(void **state)
 {
-    struct fixture f;
+    struct world f;
     struct envelope *e;
     json_t *o;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     say(&f, fd, "C" SUBMIT BODY);
     o = answer(&f);
     assert_int_equal(strlen(json_string_value(json_object_get(o, "id"))), 13);
     json_decref(o);
-    assert_int_equal(fakespool_live(f.spool), 1);
-    assert_non_null(strstr(fakespool_newest(f.spool), "Received: by gw.test"));
-    assert_non_null(strstr(fakespool_newest(f.spool), BODY));
-    e = fakespool_envelope(f.spool);
+    assert_int_equal(fakespool_live(f.core.spool), 1);
+    assert_non_null(strstr(fakespool_newest(f.core.spool), "Received: by gw.test"));
+    assert_non_null(strstr(fakespool_newest(f.core.spool), BODY));
+    e = fakespool_envelope(f.core.spool);
     assert_non_null(e);
     assert_string_equal(envelope_sender(e), "ann@x.test");
     assert_string_equal(envelope_rcpt(e, 0), "bob@b.test");
@@ -328,93 +271,93 @@ static void a_submission_is_answered_when_it_is_durable(void **state)
     say(&f, fd, SUBMIT BODY "{\"verb\":\"dance\"}\n");
     assert_non_null(strstr(f.got.data, "{\"id\":"));
     assert_non_null(strstr(f.got.data, "}\n{\"error\":"));
-    assert_int_equal(fakespool_live(f.spool), 2);
+    assert_int_equal(fakespool_live(f.core.spool), 2);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void bytes_may_come_one_by_one(void **state)
 {
     static const char text[] = "C" SUBMIT BODY;
-    struct fixture f;
+    struct world f;
     json_t *o;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     for (size_t i = 0; i + 1 < sizeof text; i++)
         assert_false(say_n(&f, fd, text + i, 1));
     o = answer(&f);
     assert_non_null(json_object_get(o, "id"));
     json_decref(o);
-    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(fakespool_live(f.core.spool), 1);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void who_has_ended_his_side_still_gets_the_answer(void **state)
 {
-    struct fixture f;
+    struct world f;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     assert_true(send(fd, "C" SUBMIT BODY, strlen("C" SUBMIT BODY), MSG_NOSIGNAL) > 0);
     shutdown(fd, SHUT_WR);
-    turns(&f, 10);
+    run_turns(&f, 10);
     assert_true(listen_to(&f, fd));
     assert_non_null(strstr(f.got.data, "{\"id\":"));
-    assert_int_equal(fakespool_live(f.spool), 1);
+    assert_int_equal(fakespool_live(f.core.spool), 1);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void a_slow_disk_is_waited_for(void **state)
 {
-    struct fixture f;
+    struct world f;
     json_t *o;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
-    fakespool_behind(f.spool, 1);
+    fakespool_behind(f.core.spool, 1);
     say(&f, fd, "C" SUBMIT "Subject: x\r\n");
     say(&f, fd, "\r\nhello\r\n");
     assert_int_equal(f.got.len, 0);
-    assert_int_equal(fakespool_live(f.spool), 0);
-    fakespool_behind(f.spool, 0);
-    turns(&f, 10);
+    assert_int_equal(fakespool_live(f.core.spool), 0);
+    fakespool_behind(f.core.spool, 0);
+    run_turns(&f, 10);
     listen_to(&f, fd);
     o = answer(&f);
     assert_non_null(json_object_get(o, "id"));
     json_decref(o);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 /* --- what is refused --- */
 
-static void refuse_submission(struct fixture *f, int fd, const char *request, int code,
+static void refuse_submission(struct world *f, int fd, const char *request, int code,
                               const char *why)
 {
     say(f, fd, request);
     assert_true(!f->got.len); /* content comes first, then the one answer */
     say(f, fd, BODY);
     refused(f, code, why);
-    assert_int_equal(fakespool_live(f->spool), 0);
-    assert_int_equal(hosts_submissions(f->hosts), 0);
+    assert_int_equal(fakespool_live(f->core.spool), 0);
+    assert_int_equal(hosts_submissions(f->core.hosts), 0);
 }
 
 static void bad_submissions_are_refused_after_their_content(void **state)
 {
-    struct fixture f;
+    struct world f;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     say(&f, fd, "C");
 #define FROM(sender, rcpts) \
@@ -426,28 +369,28 @@ static void bad_submissions_are_refused_after_their_content(void **state)
     refuse_submission(&f, fd, FROM("a@x.test", "[7]"), EX_DATAERR, "not a recipient address");
     refuse_submission(&f, fd, FROM("a@x.test>\\r\\nRCPT TO:<z@z.test", "[\"b@x.test\"]"),
                       EX_DATAERR, "the sender is not an address");
-    fakespool_fail_puts(f.spool, -ENOSPC);
+    fakespool_fail_puts(f.core.spool, -ENOSPC);
     refuse_submission(&f, fd, SUBMIT, EX_TEMPFAIL, "full");
-    fakespool_fail_puts(f.spool, 0);
-    fakespool_fail_commits(f.spool, -EIO);
+    fakespool_fail_puts(f.core.spool, 0);
+    fakespool_fail_commits(f.core.spool, -EIO);
     refuse_submission(&f, fd, SUBMIT, EX_TEMPFAIL, "can't take it now");
-    fakespool_fail_commits(f.spool, 0);
+    fakespool_fail_commits(f.core.spool, 0);
     say(&f, fd, "{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"rcpts\":[],\"size\":0}\n");
     refused(&f, EX_PROTOCOL, "needs sender, rcpts and size");
     say(&f, fd, SUBMIT BODY); /* and then all is well */
     assert_non_null(strstr(f.got.data, "\"id\""));
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void too_many_recipients_and_too_much_content(void **state)
 {
-    struct fixture f;
+    struct world f;
     struct buf b = { 0 };
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     buf_adds(&b,
              "C{\"verb\":\"submit\",\"sender\":\"a@x.test\",\"size\":21,\"rcpts\":[\"b@x.test\"");
@@ -464,21 +407,21 @@ static void too_many_recipients_and_too_much_content(void **state)
         buf_addc(&b, 'x');
     say_n(&f, fd, b.data, b.len);
     refused(&f, EX_DATAERR, "larger");
-    assert_int_equal(fakespool_live(f.spool), 0);
+    assert_int_equal(fakespool_live(f.core.spool), 0);
     buf_free(&b);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 /* The error text is cut in the midst of a character, and must be said all the same. */
 static void a_long_address_in_another_script_is_answered(void **state)
 {
-    struct fixture f;
+    struct world f;
     struct buf b = { 0 };
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     for (int pad = 0; pad < 3; pad++) {
         buf_clear(&b);
@@ -493,18 +436,18 @@ static void a_long_address_in_another_script_is_answered(void **state)
     }
     buf_free(&b);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void strangers_may_submit_and_nothing_else(void **state)
 {
-    struct fixture f;
+    struct world f;
     int fd;
 
     (void)state;
     if (geteuid()) /* only root can pretend to be somebody else */
         skip();
-    start(&f);
+    begin(&f);
     assert_int_equal(seteuid(NOBODY), 0);
     fd = dial(&f);
     assert_int_equal(seteuid(0), 0);
@@ -516,27 +459,27 @@ static void strangers_may_submit_and_nothing_else(void **state)
     refused(&f, EX_NOPERM, "only root");
     say(&f, fd, SUBMIT BODY);
     assert_non_null(strstr(f.got.data, "\"id\""));
-    assert_non_null(strstr(fakespool_newest(f.spool), "from userid 65534"));
+    assert_non_null(strstr(fakespool_newest(f.core.spool), "from userid 65534"));
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void strangers_cannot_lock_the_operator_out(void **state)
 {
-    struct fixture f;
+    struct world f;
     int fds[100], fd;
     json_t *o;
 
     (void)state;
     if (geteuid())
         skip();
-    start(&f);
+    begin(&f);
     for (int i = 0; i < 100; i++) {
         assert_int_equal(seteuid(NOBODY), 0);
         fds[i] = dial(&f);
         assert_int_equal(seteuid(0), 0);
         assert_int_equal(send(fds[i], "C", 1, MSG_NOSIGNAL), 1);
-        turns(&f, 2);
+        run_turns(&f, 2);
     }
     assert_true(f.control->sessions < 64);
     fd = dial(&f);
@@ -546,9 +489,9 @@ static void strangers_cannot_lock_the_operator_out(void **state)
     json_decref(o);
     for (int i = 0; i < 100; i++)
         close(fds[i]);
-    turns(&f, 20);
+    run_turns(&f, 20);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 /* --- what is meant ill --- */
@@ -565,11 +508,11 @@ static void garbage_ends_the_dialogue(void **state)
                                            "\xff\xfe\n",
                                            "{\"verb\":\"\\u0000\"}\n",
                                            "{\"verb\":\"status\",\"verb\":\"status\"}\n" };
-    struct fixture f;
+    struct world f;
     size_t before;
 
     (void)state;
-    start(&f);
+    begin(&f);
     before = open_files();
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
         int fd = dial(&f);
@@ -587,17 +530,17 @@ static void garbage_ends_the_dialogue(void **state)
         gone(&f, fd);
     }
     assert_int_equal(open_files(), before);
-    stop(&f);
+    end(&f);
 }
 
 static void deep_nesting_is_garbage_too(void **state)
 {
-    struct fixture f;
+    struct world f;
     char *text = mem_zalloc(900002);
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     memset(text, '[', 900000);
     text[900000] = '\n';
     fd = dial(&f);
@@ -606,18 +549,18 @@ static void deep_nesting_is_garbage_too(void **state)
     refused(&f, EX_PROTOCOL, "not a request");
     free(text);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void a_line_without_end_is_cut_off(void **state)
 {
-    struct fixture f;
+    struct world f;
     size_t len = (size_t)8 << 20;
     char *text = mem_alloc(len);
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     memset(text, 'x', len);
     fd = dial(&f);
     say(&f, fd, "C");
@@ -625,17 +568,17 @@ static void a_line_without_end_is_cut_off(void **state)
     assert_non_null(strstr(f.got.data, "too long"));
     free(text);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void the_longest_line_that_is_allowed_is_taken(void **state)
 {
-    struct fixture f;
+    struct world f;
     struct buf b = { 0 };
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     buf_adds(&b, "C{\"verb\":\"dance\",\"x\":\"");
     while (b.len < (1u << 20) - 1)
         buf_addc(&b, 'x');
@@ -649,17 +592,17 @@ static void the_longest_line_that_is_allowed_is_taken(void **state)
     refused(&f, EX_USAGE, "does not know that verb");
     buf_free(&b);
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 static void leaving_at_any_moment_leaves_nothing(void **state)
 {
     static const char text[] = "C" SUBMIT BODY;
-    struct fixture f;
+    struct world f;
     size_t before;
 
     (void)state;
-    start(&f);
+    begin(&f);
     before = open_files();
     for (size_t cut = 0; cut < sizeof text; cut++) {
         int fd = dial(&f);
@@ -667,36 +610,36 @@ static void leaving_at_any_moment_leaves_nothing(void **state)
         if (cut)
             assert_int_equal(send(fd, text, cut, MSG_NOSIGNAL), cut);
         if (cut & 1)
-            turns(&f, 2);
+            run_turns(&f, 2);
         close(fd);
-        turns(&f, 6);
+        run_turns(&f, 6);
         assert_int_equal(f.control->sessions, 0);
-        assert_int_equal(hosts_submissions(f.hosts), 0);
-        assert_int_equal(fakespool_live(f.spool),
+        assert_int_equal(hosts_submissions(f.core.hosts), 0);
+        assert_int_equal(fakespool_live(f.core.spool),
                          cut == sizeof text - 1); /* all of it, or nothing */
     }
     assert_int_equal(open_files(), before);
-    stop(&f);
+    end(&f);
 }
 
 static void leaving_while_the_disk_is_slow_leaves_nothing(void **state)
 {
-    struct fixture f;
+    struct world f;
     int fd;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
-    fakespool_behind(f.spool, 1);
+    fakespool_behind(f.core.spool, 1);
     say(&f, fd, "C" SUBMIT "Subject:");
     close(fd);
-    turns(&f, 4);
-    fakespool_behind(f.spool, 0);
-    turns(&f, 4);
+    run_turns(&f, 4);
+    fakespool_behind(f.core.spool, 0);
+    run_turns(&f, 4);
     assert_int_equal(f.control->sessions, 0);
-    assert_int_equal(hosts_submissions(f.hosts), 0);
-    assert_int_equal(fakespool_live(f.spool), 0);
-    stop(&f);
+    assert_int_equal(hosts_submissions(f.core.hosts), 0);
+    assert_int_equal(fakespool_live(f.core.spool), 0);
+    end(&f);
 }
 
 static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
@@ -705,24 +648,24 @@ static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
-        struct fixture f;
+        struct world f;
         int fd;
 
-        start(&f);
+        begin(&f);
         fd = dial(&f);
         say(&f, fd, said[i]);
-        stop(&f);
+        end(&f);
         close(fd);
     }
     for (int n = 1; n < 5; n++) { /* also between a commit and its answer */
-        struct fixture f;
+        struct world f;
         int fd;
 
-        start(&f);
+        begin(&f);
         fd = dial(&f);
         assert_true(send(fd, "C" SUBMIT BODY, strlen("C" SUBMIT BODY), MSG_NOSIGNAL) > 0);
-        turns(&f, n);
-        stop(&f);
+        run_turns(&f, n);
+        end(&f);
         close(fd);
     }
 }
@@ -731,12 +674,12 @@ static void a_gateway_that_ends_in_the_midst_of_it_leaves_nothing(void **state)
 static void answers_do_not_pile_up(void **state)
 {
     static const char ask[] = "{\"verb\":\"status\"}\n";
-    struct fixture f;
+    struct world f;
     size_t asked = 0, at = 0, answers = 0;
     int fd, stalled = 0;
 
     (void)state;
-    start(&f);
+    begin(&f);
     fd = dial(&f);
     assert_int_equal(send(fd, "C", 1, MSG_NOSIGNAL), 1);
     while (stalled < 20 && asked < 1000000) {
@@ -744,7 +687,7 @@ static void answers_do_not_pile_up(void **state)
 
         stalled = n > 0 ? 0 : stalled + 1;
         if (n <= 0) {
-            turns(&f, 2);
+            run_turns(&f, 2);
             continue;
         }
         at += (size_t)n;
@@ -759,13 +702,13 @@ static void answers_do_not_pile_up(void **state)
 
         at = n > 0 && at + (size_t)n == sizeof ask - 1 ? 0 : at + (n > 0 ? (size_t)n : 0);
         asked += !at;
-        turns(&f, 2);
+        run_turns(&f, 2);
         listen_to(&f, fd);
     }
     for (int quiet = 0; quiet < 50;) {
         size_t had = f.got.len;
 
-        turns(&f, 2);
+        run_turns(&f, 2);
         listen_to(&f, fd);
         quiet = f.got.len == had ? quiet + 1 : 0;
     }
@@ -774,7 +717,7 @@ static void answers_do_not_pile_up(void **state)
     assert_int_equal(answers, asked);
     assert_null(strstr(f.got.data, "\"error\""));
     gone(&f, fd);
-    stop(&f);
+    end(&f);
 }
 
 int main(void)

@@ -293,18 +293,24 @@ static void what_expires_in_line_waits_for_the_places_that_are_out(void **state)
     end(&w);
 }
 
+/* Of two places, a@one.test is in flight, and b@two.test waits behind u@two.test. */
+static void begin_one_in_flight(struct world *w)
+{
+    begin(w, "all: a@one.test, b@two.test\n",
+          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
+    add1(&w->f, "s@x.test", "u@two.test");
+    turns(&w->f, 2);
+    add1(&w->f, "s@x.test", "all@gw.test");
+    turns(&w->f, 2);
+}
+
 static void a_place_that_waits_can_be_held_when_the_one_in_flight_is_back(void **state)
 {
     struct queue_filter all = { .recipient = "all@gw.test" };
     struct world w;
 
     (void)state;
-    begin(&w, "all: a@one.test, b@two.test\n",
-          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
-    add1(&w.f, "s@x.test", "u@two.test");
-    turns(&w.f, 2);
-    add1(&w.f, "s@x.test", "all@gw.test");
-    turns(&w.f, 2);
+    begin_one_in_flight(&w);
     assert_int_equal(act(&w.f, &all, QUEUE_HOLD, "wait"), 0); /* a is in flight */
     deferred(&w.f, "a@one.test");
     assert_int_equal(act(&w.f, &all, QUEUE_HOLD, "wait"), 1);
@@ -327,12 +333,7 @@ static void a_removed_recipient_goes_when_its_last_place_is_back(void **state)
     struct world w;
 
     (void)state;
-    begin(&w, "all: a@one.test, b@two.test\n",
-          "\"retry\":[\"1h\"],\"jitter\":0,\"destination_concurrency\":1", "", "");
-    add1(&w.f, "s@x.test", "u@two.test");
-    turns(&w.f, 2);
-    add1(&w.f, "s@x.test", "all@gw.test");
-    turns(&w.f, 2);
+    begin_one_in_flight(&w);
     deferred(&w.f, "a@one.test");
     assert_int_equal(act(&w.f, &all, QUEUE_REMOVE, NULL), 1);
     assert_int_equal(fakespool_live(w.f.spool), 2);
